@@ -1,0 +1,1 @@
+"""Keeps supplier-customer relationships and puts the right customer number onto every order."""

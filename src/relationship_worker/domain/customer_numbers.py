@@ -1,0 +1,61 @@
+"""Which customer number goes onto an order, and why."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from relationship_worker.domain.supplier import PartnerWithoutNumber, PublicCatalogue, Settings
+
+class Channel(StrEnum):
+    """Where an order was placed."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class Source(StrEnum):
+    """Whose number an order carries."""
+
+    PARTNER = "partner"
+    DEFAULT = "default"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ruling:
+    """A row of the decision table, applied: the number that goes onto an order, and why."""
+
+    number: str | None
+    source: Source
+    reason: str | None
+    rule: int
+    private_catalogue: bool = False  # row 6: a customer who is not a partner ordered from a partner's catalogue
+
+
+PARTNER_WITHOUT_NUMBER = "partner_without_number"
+DEFAULT_MISSING = "default_missing"
+
+
+@lru_cache(maxsize=65_536)  # a ruling is a few hundred bytes; customers order again and again under the same facts
+def which_number(*, partner: bool, individual: str | None, channel: Channel | None, settings: Settings) -> Ruling:
+    """The decision table: all facts as of the order's creation. `individual` counts only of a partner."""
+    default = settings.default_customer_number
+    if not partner:
+        if default is None:
+            return Ruling(number=None, source=Source.NONE, reason=DEFAULT_MISSING, rule=7)
+        if channel is Channel.PRIVATE:
+            reason = "not_a_partner_on_private_catalogue"
+            return Ruling(number=default, source=Source.DEFAULT, reason=reason, rule=6, private_catalogue=True)
+        return Ruling(number=default, source=Source.DEFAULT, reason="not_a_partner", rule=5)
+    if individual is not None:
+        booked_apart = channel is Channel.PUBLIC and settings.public_catalogue is PublicCatalogue.DEFAULT_ALWAYS
+        if booked_apart and default is not None:
+            return Ruling(number=default, source=Source.DEFAULT, reason="public_catalogue_default", rule=1)
+        return Ruling(number=individual, source=Source.PARTNER, reason=None, rule=1)
+    if default is None:
+        return Ruling(number=None, source=Source.NONE, reason=PARTNER_WITHOUT_NUMBER, rule=4)
+    if channel is Channel.PUBLIC:
+        return Ruling(number=default, source=Source.DEFAULT, reason=PARTNER_WITHOUT_NUMBER, rule=2)
+    if settings.partner_without_number is PartnerWithoutNumber.NONE:
+        return Ruling(number=None, source=Source.NONE, reason=PARTNER_WITHOUT_NUMBER, rule=3)
+    return Ruling(number=default, source=Source.DEFAULT, reason=PARTNER_WITHOUT_NUMBER, rule=3)

@@ -1,0 +1,1 @@
+"""The wire: what comes in and what goes out, as the contract has it."""

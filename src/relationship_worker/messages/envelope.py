@@ -1,0 +1,177 @@
+"""CloudEvents 1.0 on Kafka: open the envelope of what comes in, in binary or structured mode, and seal what goes out."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from hashlib import blake2b
+
+import msgspec
+
+from relationship_worker.messages import json_text
+from relationship_worker.messages.times import InvalidTime, read_time
+
+MAX_VALUE_BYTES = 1_048_576  # of an input's value
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Reason(StrEnum):
+    """Why a record is a dead letter."""
+
+    EMPTY_VALUE = "empty_value"
+    TOO_LARGE = "too_large"
+    INVALID_JSON = "invalid_json"
+    INVALID_EVENT = "invalid_event"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID_DATA = "invalid_data"
+    CONFLICTING_EVENT_ID = "conflicting_event_id"
+    UNKNOWN_RELATIONSHIP = "unknown_relationship"
+    PROCESSING_FAILED = "processing_failed"
+
+
+class InvalidMessage(Exception):
+    """The record can't be read or believed: it is set aside as a dead letter, and the next one goes on.
+
+    `detail` says what was wrong and where; it never holds anything of the payload.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """An event's attributes and its data, byte for byte without outer white space."""
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: bytes
+    trace: tuple[tuple[str, bytes], ...] = ()  # headers that pass the trace context on, in the form in which it came
+
+
+_TRACE_NAMES = ("traceparent", "tracestate")
+_JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_WHITE_SPACE = b" \t\r\n"
+_TEXT = msgspec.json.Decoder(str)
+
+
+def open_envelope(headers: Headers, value: bytes | None, types: Iterable[str]) -> Envelope:
+    """The event of a record. Raises InvalidMessage with the first thing that is wrong, in the contract's order of checks.
+
+    `types`: those that the topic carries. In binary mode the data is yet unread.
+    """
+    if not value:
+        raise InvalidMessage(Reason.EMPTY_VALUE, "the record has no value")
+    if len(value) > MAX_VALUE_BYTES:
+        raise InvalidMessage(Reason.TOO_LARGE, f"the value has {len(value)} bytes, at most {MAX_VALUE_BYTES} are read")
+    attributes = dict(headers)
+    content_type = attributes.get("content-type", b"")
+    if content_type != b"application/json":
+        media_type = _media_type(headers)
+        if media_type == "application/cloudevents+json":
+            return _open_structured(value, types)
+        if media_type and (not _JSON_TYPE.fullmatch(media_type) or media_type.startswith("application/cloudevents")):
+            raise InvalidMessage(Reason.INVALID_EVENT, "content-type is neither JSON nor application/cloudevents+json")
+    try:
+        id_ = attributes["ce_id"].decode()  # type: ignore[union-attr]
+        source = attributes["ce_source"].decode()  # type: ignore[union-attr]
+        type_ = attributes["ce_type"].decode()  # type: ignore[union-attr]
+        version = attributes["ce_specversion"]
+        time = attributes["ce_time"].decode()  # type: ignore[union-attr]
+    except KeyError as missing:
+        raise InvalidMessage(Reason.INVALID_EVENT, f"the header {missing.args[0]} is missing") from None
+    except (AttributeError, UnicodeDecodeError):
+        raise InvalidMessage(Reason.INVALID_EVENT, "a ce_ header is null or no UTF-8") from None
+    if version != b"1.0":
+        raise InvalidMessage(Reason.INVALID_EVENT, "specversion is not 1.0")
+    trace = ()
+    if "traceparent" in attributes or "ce_traceparent" in attributes:
+        trace = tuple(
+            (name, text)
+            for plain in _TRACE_NAMES
+            for name in (plain, f"ce_{plain}")
+            if (text := attributes.get(name)) and text.isascii()
+        )
+    return _checked(id_, source, type_, time, value.strip(_WHITE_SPACE), trace, types)
+
+
+def _checked(
+    id_: str, source: str, type_: str, time: str, data: bytes, trace: tuple[tuple[str, bytes], ...], types: Iterable[str]
+) -> Envelope:
+    for name, text in (("id", id_), ("source", source), ("type", type_)):
+        if not text or (not (text.isascii() and text.isprintable()) and _CONTROL.search(text)):
+            raise InvalidMessage(Reason.INVALID_EVENT, f"{name} is empty or holds control characters")
+    try:
+        at = read_time(time)
+    except InvalidTime as why:
+        raise InvalidMessage(Reason.INVALID_EVENT, f"time {why}") from None
+    if type_ not in types:
+        raise InvalidMessage(Reason.UNKNOWN_TYPE, "the type is none of this topic's")
+    return Envelope(id_, source, type_, at, data, trace)
+
+
+def _media_type(headers: Headers) -> str:
+    """Of the last content-type header, whatever the case of its name; empty where there is none."""
+    found = ""
+    for name, text in headers:
+        if name.lower() == "content-type" and text is not None:
+            found = text.decode("latin-1").partition(";")[0].strip().lower()
+    return found
+
+
+def _open_structured(value: bytes, types: Iterable[str]) -> Envelope:
+    try:
+        members = json_text.members(value)
+    except json_text.NotJson as why:
+        raise InvalidMessage(Reason.INVALID_JSON, f"the envelope {why}") from None
+    except json_text.WrongShape:
+        raise InvalidMessage(Reason.INVALID_EVENT, "the envelope is no JSON object") from None
+    present = {name: raw for name, raw in members.items() if raw != b"null"}
+    texts = {}
+    for name in ("id", "source", "type", "specversion", "time", "datacontenttype", *_TRACE_NAMES):
+        if name in present:
+            texts[name] = _text(name, present[name])
+    for name in ("id", "source", "type", "specversion", "time"):
+        if name not in texts:
+            raise InvalidMessage(Reason.INVALID_EVENT, f"the attribute {name} is missing")
+    if texts["specversion"] != "1.0":
+        raise InvalidMessage(Reason.INVALID_EVENT, "specversion is not 1.0")
+    media_type = texts.get("datacontenttype", "application/json").partition(";")[0].strip()
+    if "data_base64" in present or not _JSON_TYPE.fullmatch(media_type):
+        raise InvalidMessage(Reason.INVALID_EVENT, "the data is not JSON (data_base64, or another datacontenttype)")
+    trace = tuple((f"ce_{name}", texts[name].encode()) for name in _TRACE_NAMES if texts.get(name, "").isascii() and texts.get(name))
+    data = _in_place(value, present["data"]) if "data" in present else b""
+    envelope = _checked(texts["id"], texts["source"], texts["type"], texts["time"], data, trace, types)
+    if not data:
+        raise InvalidMessage(Reason.INVALID_DATA, "there is no data")
+    return envelope
+
+
+def _text(name: str, raw: bytes) -> str:
+    try:
+        return _TEXT.decode(raw)
+    except msgspec.DecodeError:
+        raise InvalidMessage(Reason.INVALID_EVENT, f"the attribute {name} is no text") from None
+
+
+def _in_place(value: bytes, read: bytes) -> bytes:
+    """The bytes of `value` that were read as `read`: the same, unless a lone surrogate was read as U+0000."""
+    if read in value:
+        return read
+    start = json_text.without_lone_surrogates(value).index(read)
+    return value[start : start + len(read)]
+
+
+def event_key(topic: str, source: str, id_: str) -> bytes:
+    """16 bytes that stand for `(topic, source, id)`, wherever an event must be recognised or ids derived from it."""
+    return blake2b(f"{topic}\0{source}\0{id_}".encode(), digest_size=16).digest()
+
+
+def data_hash(data: bytes) -> bytes:
+    """8 bytes that tell one event's data from another's of the same `(source, id)`."""
+    return blake2b(data, digest_size=8).digest()

@@ -1,0 +1,145 @@
+"""An order in, the same order out with its answer: the bytes of the fast lane."""
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+import msgspec
+
+from relationship_worker.domain.customer_number_text import has_hidden_characters
+from relationship_worker.domain.customer_numbers import Channel, Ruling
+from relationship_worker.messages import json_text
+from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason
+from relationship_worker.messages.times import InvalidTime, read_time, write_time
+
+ORDER_CREATED = "marketplace.order.created"
+ORDER_ENRICHED = "order.enriched"
+ORDER_TYPES = frozenset({ORDER_CREATED})
+
+MAX_ORDER_ID = 128  # characters
+_ID = re.compile(r"[A-Za-z0-9._:@+-]{1,64}", re.ASCII)
+
+
+class OrderCreated(msgspec.Struct, gc=False):
+    """What the worker reads of an order; the document may hold anything else."""
+
+    order_id: str
+    supplier_id: str
+    customer_id: str | None = None
+    created_at: str | None = None
+    channel: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Order(msgspec.Struct, frozen=True, gc=False):
+    """A checked order. `channel_known` is false where it names a channel that is none of ours."""
+
+    event: Envelope
+    order_id: str
+    supplier_id: str
+    customer_id: str | None
+    created_at: datetime
+    channel: Channel | None
+    channel_known: bool = True
+
+
+_DECODER = msgspec.json.Decoder(OrderCreated)
+_FIELDS = OrderCreated.__struct_fields__
+_CHANNELS: dict[bytes, Channel | None] = {b'"public"': Channel.PUBLIC, b'"private"': Channel.PRIVATE, b"null": None}
+_TEXT = msgspec.json.Decoder(str)
+
+
+def read_order(event: Envelope) -> Order:
+    """The order of an event. Raises InvalidMessage."""
+    try:
+        data = json_text.read(event.data, _DECODER, _FIELDS)
+    except json_text.NotJson as why:
+        raise InvalidMessage(Reason.INVALID_JSON, f"the value {why}") from None
+    except json_text.WrongShape as why:
+        raise InvalidMessage(Reason.INVALID_DATA, f"the order does not fit its type: {why}") from None
+    order_id, supplier_id, customer_id = data.order_id, data.supplier_id, data.customer_id
+    if not 0 < len(order_id) <= MAX_ORDER_ID or has_hidden_characters(order_id) or order_id.strip() != order_id:
+        detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
+        raise InvalidMessage(Reason.INVALID_DATA, detail)
+    if not _ID.fullmatch(supplier_id):
+        raise InvalidMessage(Reason.INVALID_DATA, "supplier_id is not 1 to 64 letters, digits and . _ : @ + -")
+    if customer_id is not None and not _ID.fullmatch(customer_id):
+        raise InvalidMessage(Reason.INVALID_DATA, "customer_id is not 1 to 64 letters, digits and . _ : @ + -")
+    created_at = event.time
+    if data.created_at is not None:
+        try:
+            created_at = read_time(data.created_at)
+        except InvalidTime as why:
+            raise InvalidMessage(Reason.INVALID_DATA, f"created_at {why}") from None
+    channel, known = _channel(bytes(data.channel))
+    return Order(event, order_id, supplier_id, customer_id, created_at, channel, known)
+
+
+def _channel(raw: bytes) -> tuple[Channel | None, bool]:
+    if raw in _CHANNELS:
+        return _CHANNELS[raw], True
+    try:
+        return Channel(_TEXT.decode(raw)), True  # written with escapes
+    except (msgspec.DecodeError, ValueError):
+        return None, False
+
+
+NOT_CAUGHT_UP = "decisions_not_caught_up"
+
+
+def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> str:
+    """The ANSWER of the contract as JSON text."""
+    before, after = _around_as_of(
+        ruling, version, order.customer_id is None, not order.channel_known, caught_up
+    )
+    return before + write_time(order.created_at) + after
+
+
+@lru_cache(maxsize=65_536)  # as many as rulings are kept; two short texts each
+def _around_as_of(
+    ruling: Ruling, version: int | None, no_customer: bool, unknown_channel: bool, caught_up: bool
+) -> tuple[str, str]:
+    flags = [
+        name
+        for name, raised in (
+            ("no_customer", no_customer),
+            ("unknown_channel", unknown_channel),
+            ("private_catalogue", ruling.private_catalogue),
+            (NOT_CAUGHT_UP, not caught_up),
+        )
+        if raised
+    ]
+    before = msgspec.json.encode(
+        {
+            "number": ruling.number,
+            "source": ruling.source,
+            "reason": ruling.reason,
+            "rule": ruling.rule,
+            "relationship_version": version,
+        }
+    ).decode()
+    return before[:-1] + ',"as_of":"', '","flags":' + msgspec.json.encode(flags).decode() + "}"
+
+
+class Answer(msgspec.Struct):
+    """An ANSWER read back from its JSON text."""
+
+    number: str | None
+    source: str
+    reason: str | None
+    rule: int
+    relationship_version: int | None
+    as_of: str
+    flags: list[str]
+
+
+_ANSWER = msgspec.json.Decoder(Answer)
+
+
+def read_answer(text: str) -> Answer:
+    """What `write_answer` wrote."""
+    return _ANSWER.decode(text)
+
+
+def enriched_value(answer: str, order: bytes) -> bytes:
+    """The value of `order.enriched`: the answer beside the order's own bytes."""
+    return b'{"customer_number":%b,"order":%b}' % (answer.encode(), order)
