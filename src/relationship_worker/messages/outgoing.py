@@ -35,6 +35,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     headers: list[tuple[str, bytes | None]]
     partition: int | None = None
 
+    def to(self, partition: int) -> "Message":
+        """The message with the partition that it goes to."""
+        return Message(self.topic, self.key, self.value, self.headers, partition)
+
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -1,0 +1,5 @@
+"""`python -m relationship_worker`."""
+
+from relationship_worker.cli import main
+
+main()

@@ -1,0 +1,272 @@
+"""Puts the parts together, and says the order of start and stop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import FastStream
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.lanes import Lane
+from relationship_worker.kafka.partitions import Partitioner
+from relationship_worker.kafka.subscribers import Ends, Subscription, Work, open_broker
+from relationship_worker.kafka.topics import TopicReport, TopicSettings, TopicsMissing, make_topics, partition_counts
+from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
+from relationship_worker.roads import parked_decisions, reminders
+from relationship_worker.roads.orders import OrdersRoad
+from relationship_worker.roads.relationships import RelationshipsRoad
+from relationship_worker.roads.relay import Bell, RelayRoad
+from relationship_worker.roads.running import describe, keep_running, run_periodically
+from relationship_worker.settings import Settings
+from relationship_worker.storage.database import (
+    ConnectionLost,
+    SchemaMismatch,
+    check_schema,
+    migrate,
+    open_database,
+)
+
+log = structlog.get_logger()
+
+STOP_SECONDS = 9.0  # from the signal to the exit, whatever hangs; ten are promised
+CONSUMER_STOP_SECONDS = 2.0  # to leave the group; without it the group waits for the session's end
+WATCH_EVERY = 2.0  # seconds between two looks at what may die in silence
+
+
+class Only(StrEnum):
+    """A road that runs alone, for separate scaling."""
+
+    ORDERS = "orders"
+    RELATIONSHIPS = "relationships"
+    REMINDERS = "reminders"
+
+
+class CannotStart(Exception):
+    """A dependency is missing; the message is one line that says which, and what to do."""
+
+
+def connection(settings: Settings) -> Connection:
+    """Where Kafka is, by the settings."""
+    return Connection(
+        bootstrap_servers=settings.kafka_bootstrap_servers, group=settings.group, prefix=settings.topic_prefix
+    )
+
+
+def database(settings: Settings) -> AsyncEngine:
+    """Where PostgreSQL is, by the settings."""
+    return open_database(settings.database_url.get_secret_value(), connections=settings.database_connections)
+
+
+async def init(settings: Settings) -> TopicReport:
+    """The schema and the topics; repeatable. Raises CannotStart."""
+    engine = database(settings)
+    try:
+        await _wait_for("PostgreSQL", lambda: migrate(engine), settings.start_seconds)
+    finally:
+        await engine.dispose()
+    wanted = TopicSettings(
+        partitions=settings.partitions,
+        replication=settings.replication,
+        min_insync_replicas=settings.min_insync_replicas,
+    )
+    return await _wait_for("Kafka", lambda: make_topics(connection(settings), wanted), settings.start_seconds)
+
+
+async def run(settings: Settings, only: Only | None) -> None:
+    """Run until SIGTERM or SIGINT: finish what is in hand, commit, leave the group. Raises CannotStart."""
+    _cancel_on_signal()
+    engine = database(settings)
+    kafka = connection(settings)
+    try:
+        await _wait_for("PostgreSQL", lambda: check_schema(engine), settings.start_seconds)
+        counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
+        await Worker(settings, kafka, engine, counts, only).run()
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(engine.dispose(), 1)
+
+
+class Worker:
+    """One process: its lanes, its clocks, and their end."""
+
+    def __init__(
+        self, settings: Settings, kafka: Connection, engine: AsyncEngine, counts: dict[str, int], only: Only | None
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._database = engine
+        self._counts = counts
+        self._partitioner = Partitioner(counts)
+        self._outbox_lanes = counts[kafka.outbox_topic]
+        self._bell = Bell()
+        self._stopping = asyncio.Event()
+        self._only = only
+        self._broker = open_broker(kafka)
+        self._subscription = Subscription(self._broker, kafka, self._work())
+        decisions = [
+            TopicPartition(kafka.topic(name), partition)
+            for name in (CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS)
+            for partition in range(counts[name])
+        ]
+        self._ends = Ends(self._subscription, decisions)
+        self._clocks: list[asyncio.Task[None]] = []
+        self._broken: str | None = None
+
+    async def run(self) -> None:
+        """Start, run until told to stop, stop. Raises CannotStart where a dependency went away in between."""
+        app = FastStream(
+            self._broker,
+            logger=None,
+            after_startup=[self._start_clocks],
+            on_shutdown=[self._finish_what_is_in_hand],
+        )
+        self._exit = app.exit
+        try:
+            await app.run(sleep_time=0.05)
+        except KafkaError as why:
+            raise CannotStart(f"Kafka at {self._kafka.bootstrap_servers} went away: {type(why).__name__}") from why
+        if self._broken:
+            raise CannotStart(f"{self._broken} of the Kafka client has ended by itself: start the worker again")
+        log.info("stopped")
+
+    def _runs(self, road: Only) -> bool:
+        return self._only in (None, road)
+
+    def _work(self) -> dict[str, Work]:
+        work: dict[str, Work] = {}
+        if self._runs(Only.ORDERS):
+            work[self._kafka.topic(ORDERS)] = self._answer_orders
+        if self._runs(Only.RELATIONSHIPS):
+            work[self._kafka.topic(CONNECTION_REQUESTS)] = self._decide
+            work[self._kafka.topic(RELATIONSHIP_DECISIONS)] = self._decide
+        if self._runs(Only.RELATIONSHIPS) or self._runs(Only.REMINDERS):
+            work[self._kafka.outbox_topic] = self._relay
+        return work
+
+    async def _answer_orders(self, lane: Lane) -> None:
+        road = OrdersRoad(
+            lane=lane,
+            transactions=self._transactions(lane),
+            kafka=self._kafka,
+            database=self._database,
+            ends=self._ends,
+            partitioner=self._partitioner,
+            freshness_seconds=self._settings.freshness_seconds,
+        )
+        await keep_running(lane, road)
+
+    async def _decide(self, lane: Lane) -> None:
+        road = RelationshipsRoad(
+            lane=lane,
+            kafka=self._kafka,
+            database=self._database,
+            partitioner=self._partitioner,
+            outbox_lanes=self._outbox_lanes,
+            bell=self._bell,
+        )
+        await keep_running(lane, road)
+
+    async def _relay(self, lane: Lane) -> None:
+        road = RelayRoad(
+            lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell
+        )
+        await keep_running(lane, road)
+
+    def _transactions(self, lane: Lane) -> Transactions:
+        """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""
+        return Transactions(self._kafka, f"{self._kafka.group}.{lane.place.topic}.{lane.place.partition}")
+
+    async def _start_clocks(self) -> None:
+        if self._runs(Only.REMINDERS):
+            clock = reminders.Clock(
+                database=self._database,
+                partitioner=self._partitioner,
+                outbox_lanes=self._outbox_lanes,
+                bell=self._bell,
+            )
+            self._every(reminders.TICK, "reminders", clock.run_once)
+            self._clocks.append(asyncio.create_task(self._follow_zone_rules()))
+        if self._runs(Only.RELATIONSHIPS):
+            grace = parked_decisions.GraceTime(
+                database=self._database,
+                partitioner=self._partitioner,
+                outbox_lanes=self._outbox_lanes,
+                bell=self._bell,
+                grace=timedelta(hours=self._settings.parked_hours),
+            )
+            self._every(parked_decisions.TICK, "parked decisions", grace.run_once)
+        self._every(WATCH_EVERY, "watch", self._watch)
+        log.info("started", roads=self._only or "all", group=self._kafka.group)
+
+    def _every(self, seconds: float, name: str, run_once: Callable[[], Awaitable[int]]) -> None:
+        loop = run_periodically(run_once, every=seconds, name=name, until=self._stopping)
+        self._clocks.append(asyncio.create_task(loop, name=name))
+
+    async def _follow_zone_rules(self) -> None:
+        await reminders.follow_zone_rules(self._database)
+
+    async def _watch(self) -> int:
+        self._broken = self._subscription.broken()
+        if self._broken:
+            log.error("broken", what=self._broken)
+            self._exit()
+        return 0
+
+    async def _finish_what_is_in_hand(self) -> None:
+        """The order of stop: clocks, then lanes (which finish and commit their batch), then the consumer leaves."""
+        asyncio.get_running_loop().call_later(STOP_SECONDS, _end_at_once)
+        self._stopping.set()
+        await asyncio.wait(self._clocks, timeout=1)
+        await self._subscription.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
+
+
+def _end_at_once() -> None:
+    """Something hangs. Nothing is lost: what is not committed is done again by whoever takes over."""
+    log.error("stopped before all was finished", after_seconds=STOP_SECONDS)
+    os._exit(0)
+
+
+def _cancel_on_signal() -> None:
+    """While the start waits for something, a signal ends it at once. Later FastStream takes the signals over."""
+    task = asyncio.current_task()
+    assert task is not None
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
+
+
+async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: float) -> Any:
+    """Try until it works, at most so long; what is waited for is logged. Raises CannotStart."""
+
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.info("waiting", what=what, error=describe(error) if error else "", seconds=round(state.seconds_since_start or 0))
+
+    away: Collection[type[BaseException]] = (KafkaError, *ConnectionLost)
+    try:
+        async for trial in AsyncRetrying(
+            retry=retry_if_exception_type(tuple(away)),
+            stop=stop_after_delay(seconds),
+            wait=wait_fixed(0.5),
+            before_sleep=say,
+        ):
+            with trial:
+                return await asyncio.wait_for(attempt(), max(seconds, 5))
+    except RetryError as why:
+        error = why.last_attempt.exception()
+        kind = describe(error) if error else "no answer"
+        raise CannotStart(f"{what} can't be reached within {seconds:g} s ({kind}): is it running, and is the address right?") from None
+    except (SchemaMismatch, TopicsMissing) as why:
+        raise CannotStart(str(why)) from None

@@ -1,0 +1,33 @@
+"""How the worker reaches Kafka: the same for consumers, producers and the admin client."""
+
+from dataclasses import dataclass
+from typing import Any
+
+REQUEST_TIMEOUT_MS = 15_000  # a broker answers in milliseconds; a broker that restarts needs some seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """Where Kafka is. `group`: the consumer group; `prefix` stands before every topic's name."""
+
+    bootstrap_servers: str
+    group: str
+    prefix: str = ""
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the broker."""
+        return f"{self.prefix}{name}"
+
+    def plain(self, topic: str) -> str:
+        """A topic's name in the contract."""
+        return topic.removeprefix(self.prefix)
+
+    @property
+    def outbox_topic(self) -> str:
+        """An empty topic: the group's assignment of its partitions says who relays which lane of the outbox, and the
+        group's committed offset on it says up to which number the lane was told."""
+        return f"{self.prefix}{self.group}.outbox"
+
+    def client_options(self) -> dict[str, Any]:
+        """What every client of aiokafka is given."""
+        return {"bootstrap_servers": self.bootstrap_servers, "request_timeout_ms": REQUEST_TIMEOUT_MS}

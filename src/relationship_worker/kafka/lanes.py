@@ -1,0 +1,169 @@
+"""A lane: one input partition in this worker's hands, from the records that were fetched to the position that is done."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+PAUSE_ABOVE = 8 * 1024 * 1024  # bytes of values waiting in a lane: some batches ahead, and bounded whatever the backlog
+RESUME_BELOW = 2 * 1024 * 1024  # bytes; far enough below, so that a lane does not pause at every batch
+IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
+TRIES = 3  # of one record on which the worker itself fails, before it is given up
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Records of one partition in order, and the position behind them (past markers that follow them)."""
+
+    records: Sequence[ConsumerRecord]
+    next_position: int
+
+
+class Lane:
+    """Holds what was fetched of one partition until the road takes it.
+
+    Records are delivered by the subscription's loop, in order and without gaps from the position that `start` sought:
+    before `start` they are dropped, because the truth about the position is not known yet.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
+        self.place = place
+        self._consumer = consumer
+        self._waiting: deque[ConsumerRecord] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._started = False
+        self._paused = True
+        self._position = 0
+        self._one_by_one_until = 0  # behind the batch on which the worker failed
+        self._last = range(0)  # offsets of the batch in hand
+        self._failures: dict[int, int] = {}
+        consumer.pause(place)
+
+    @property
+    def closing(self) -> bool:
+        """True once the partition is to be handed over."""
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """Ask the road to finish what is in hand and take nothing more."""
+        self._closing.set()
+        self._arrived.set()
+
+    async def wait_closing(self, seconds: float) -> None:
+        """Wait, but not past the closing."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    def stop_taking(self) -> None:
+        """Forget what was fetched: the position is to be read anew."""
+        self._started = False
+        self._waiting.clear()
+        self._bytes = 0
+        if not self._paused:
+            self._pause()
+
+    def start(self, position: int) -> None:
+        """Fetch from this position on. Nothing may be awaited between reading the truth's last word and this."""
+        self._waiting.clear()
+        self._bytes = 0
+        self._position = position
+        self._consumer.seek(self.place, position)
+        self._consumer.resume(self.place)
+        self._paused = False
+        self._started = True
+
+    def deliver(self, record: ConsumerRecord) -> None:
+        """Take in a fetched record; called by the subscription in the same step as the fetch that returned it."""
+        if not self._started:
+            return
+        self._waiting.append(record)
+        self._bytes += len(record.value or b"")
+        self._arrived.set()
+
+    def delivered(self) -> None:
+        """The subscription has delivered all that a fetch returned."""
+        if self._bytes > PAUSE_ABOVE and not self._paused:
+            self._pause()
+
+    async def take(self, *, most: int, most_bytes: int) -> Batch | None:
+        """What has piled up, at most so much; None where the lane is closing.
+
+        Without records where only the position moved: transaction markers and aborted records are delivered to nobody.
+        """
+        while True:
+            if self.closing:
+                return None
+            if self._waiting:
+                return self._next_batch(most, most_bytes)
+            position = await self._fetched_to()
+            if position > self._position and not self._waiting:
+                self._position = position
+                self._last = range(0)
+                return Batch(records=(), next_position=position)
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.wait(), IDLE_TICK)
+
+    def _next_batch(self, most: int, most_bytes: int) -> Batch:
+        if self._waiting[0].offset < self._one_by_one_until:
+            most = 1
+        records: list[ConsumerRecord] = []
+        size = 0
+        while self._waiting and len(records) < most and size < most_bytes:
+            record = self._waiting.popleft()
+            records.append(record)
+            size += len(record.value or b"")
+        self._bytes -= size
+        if self._paused and self._bytes < RESUME_BELOW:
+            with contextlib.suppress(IllegalStateError):
+                self._consumer.resume(self.place)
+            self._paused = False
+        self._position = records[-1].offset + 1
+        self._last = range(records[0].offset, self._position)
+        return Batch(records=records, next_position=self._position)
+
+    async def _fetched_to(self) -> int:
+        if not self._started:
+            return 0
+        try:
+            return int(await self._consumer.position(self.place))
+        except IllegalStateError:  # the partition is being taken away
+            return 0
+
+    def failed(self) -> None:
+        """The worker itself failed on the batch in hand: go on record by record, to find the one it fails on."""
+        self._one_by_one_until = max(self._one_by_one_until, self._last.stop)
+        if len(self._last) == 1:
+            offset = self._last.start
+            self._failures[offset] = self._failures.get(offset, 0) + 1
+
+    def is_given_up(self, offset: int) -> bool:
+        """True for a record on which the worker failed as often as it tries."""
+        return self._failures.get(offset, 0) >= TRIES
+
+    async def committed(self) -> int | None:
+        """The group's committed position; None where there is none."""
+        position = await self._consumer.committed(self.place)
+        return None if position is None else int(position)
+
+    async def bounds(self) -> tuple[int, int]:
+        """Where the partition begins and where it ends."""
+        first = await self._consumer.beginning_offsets([self.place])
+        end = await self._consumer.end_offsets([self.place])
+        return int(first[self.place]), int(end[self.place])
+
+    async def commit(self, position: int) -> None:
+        """Tell the group, for lag tools, how far the lane is. Best effort: the truth lies elsewhere."""
+        with contextlib.suppress(KafkaError):
+            await self._consumer.commit({self.place: position})
+
+    def _pause(self) -> None:
+        self._paused = True
+        with contextlib.suppress(IllegalStateError):
+            self._consumer.pause(self.place)

@@ -1,0 +1,166 @@
+"""The subscription: one consumer for all of this worker's roads, its partitions, and who works on each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
+from relationship_worker.kafka.lanes import Lane
+
+log = structlog.get_logger()
+
+POLL_MS = 10  # a fetch that finds nothing waits that long, and FastStream as long again
+SESSION_TIMEOUT_MS = 6_000  # the broker's least by default: how soon a killed worker's partitions go to another
+HEARTBEAT_MS = 2_000  # a third of the session, as Kafka advises
+REBALANCE_TIMEOUT_MS = 30_000  # how long the group waits for members that finish what is in hand
+HAND_OVER_SECONDS = 8  # what a lane may take to finish its batch; then it is cut off, and fencing protects the rest
+FETCH_BYTES = 16 * 1024 * 1024  # a fetch over all partitions
+
+Work = Callable[[Lane], Awaitable[None]]
+"""What is done on a lane until it closes. Never raises."""
+
+
+class Subscription(ConsumerRebalanceListener):
+    """Starts a lane for every partition that this worker is given, and ends it before the partition goes elsewhere."""
+
+    def __init__(self, broker: KafkaBroker, kafka: Connection, work: dict[str, Work]) -> None:
+        """`work`: what to do on each topic (full name)."""
+        self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
+        self._work = work
+        self.assigned = asyncio.Event()
+        self._subscriber = broker.subscriber(
+            *work,
+            batch=True,
+            group_id=kafka.group,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            batch_timeout_ms=POLL_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            partition_assignment_strategy=(RoundRobinPartitionAssignor,),
+            listener=self,
+            parser=_as_it_is,
+            decoder=_undecoded,
+        )
+        self._subscriber(self._deliver)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        """The consumer underneath; there once the broker has started."""
+        consumer = self._subscriber.consumer
+        assert consumer is not None, "the broker has not started"
+        return consumer
+
+    @property
+    def lanes(self) -> Collection[Lane]:
+        """The partitions in hand."""
+        return [lane for lane, _ in self._lanes.values()]
+
+    def broken(self) -> str | None:
+        """What has died in silence underneath, if anything: a consumer whose loops have ended hangs for ever."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return None
+        loops = {
+            "the fetch loop": getattr(consumer._fetcher, "_fetch_task", None),
+            "the group's loop": getattr(consumer._coordinator, "_coordination_task", None),
+        }
+        return next((name for name, task in loops.items() if task is not None and task.done()), None)
+
+    async def _deliver(self, records: Sequence[ConsumerRecord]) -> None:
+        """Hand fetched records to their lanes. Nothing is awaited between the fetch and here: see Lane.start."""
+        lane, place = None, None
+        for record in records:
+            if place is None or record.partition != place.partition or record.topic != place.topic:
+                if lane is not None:
+                    lane.delivered()
+                place = TopicPartition(record.topic, record.partition)
+                lane = self._lanes[place][0] if place in self._lanes else None
+            if lane is not None:
+                lane.deliver(record)
+        if lane is not None:
+            lane.delivered()
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Called before a rebalance: every lane finishes what is in hand."""
+        await self._end(revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called after a rebalance: a lane for every partition. It reads the truth about its position by itself."""
+        await self._end([place for place in assigned if place in self._lanes])
+        for place in sorted(assigned):
+            lane = Lane(self.consumer, place)
+            self._lanes[place] = lane, asyncio.create_task(self._run(lane), name=f"{place.topic}-{place.partition}")
+        log.info("partitions assigned", partitions=[f"{p.topic}-{p.partition}" for p in sorted(assigned)])
+        self.assigned.set()
+
+    async def close(self) -> None:
+        """Finish what is in hand on all lanes."""
+        await self._end(list(self._lanes))
+
+    async def _run(self, lane: Lane) -> None:
+        await self._work[lane.place.topic](lane)
+
+    async def _end(self, places: Collection[TopicPartition]) -> None:
+        ending = [self._lanes.pop(place) for place in places if place in self._lanes]
+        for lane, _ in ending:
+            lane.close()
+        tasks = [task for _, task in ending]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=HAND_OVER_SECONDS)
+        for task in late:
+            log.warning("cut off in the middle of a batch", lane=task.get_name())
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=HAND_OVER_SECONDS)
+
+
+def open_broker(kafka: Connection) -> KafkaBroker:
+    """A broker that decodes nothing, logs no message and makes no topic."""
+    return KafkaBroker(
+        kafka.bootstrap_servers,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=None,
+    )
+
+
+async def _as_it_is(records: Any) -> KafkaMessage:
+    """FastStream's message around the records: its own parser would decode headers, which may be any bytes."""
+    return KafkaMessage(raw_message=records, body=b"", headers={}, consumer=_NEVER_ACKNOWLEDGED, is_manual=True)
+
+
+async def _undecoded(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+class _NeverAcknowledged:
+    async def commit(self) -> None:
+        """Positions are committed by the lanes."""
+
+
+_NEVER_ACKNOWLEDGED: Any = _NeverAcknowledged()
+
+
+class Ends:
+    """The ends of the relationship topics: where every decision that is published by now lies before."""
+
+    def __init__(self, subscription: Subscription, places: Sequence[TopicPartition]) -> None:
+        self._subscription = subscription
+        self._places = places
+
+    async def now(self) -> dict[TopicPartition, int]:
+        """Asks the broker, each time: half a millisecond. Transactions that are still open don't count."""
+        return dict(await self._subscription.consumer.end_offsets(self._places))

@@ -1,0 +1,126 @@
+"""Topics: made where they are missing, checked where they are there, never altered."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from relationship_worker.kafka.connection import Connection
+from relationship_worker.messages.outgoing import (
+    DEAD_LETTERS,
+    ENRICHED_ORDERS,
+    INPUT_TOPICS,
+    MAX_MESSAGE_BYTES,
+    ORDERS,
+    OUTPUT_TOPICS,
+)
+
+BROKER_DEFAULT = -1  # what Kafka takes for "as the broker is set"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicSettings:
+    """What `init` gives a topic that it makes. None: the broker's default."""
+
+    partitions: int
+    replication: int | None = None
+    min_insync_replicas: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicReport:
+    """What `init` found: topics made, and what is not as the worker needs it (a sentence each)."""
+
+    made: list[str] = field(default_factory=list)
+    differ: list[str] = field(default_factory=list)
+
+
+class TopicsMissing(Exception):
+    """Topics that the worker needs are not there; the message names them and says what to do."""
+
+
+async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport:
+    """Make what is missing. Repeatable; what is there is compared, named where it differs, and left alone."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        there = await _partitions(admin)
+        wanted = {kafka.topic(name): settings.partitions for name in INPUT_TOPICS}
+        orders = there.get(kafka.topic(ORDERS), settings.partitions)
+        for name in OUTPUT_TOPICS:
+            # An enriched order goes to the partition of the same number: as many as there are of orders.
+            wanted[kafka.topic(name)] = orders if name == ENRICHED_ORDERS else settings.partitions
+        wanted[kafka.outbox_topic] = settings.partitions
+        report = TopicReport()
+        for topic, partitions in wanted.items():
+            if topic not in there and await _make(admin, topic, partitions, kafka.plain(topic), settings):
+                report.made.append(topic)
+        large = [kafka.topic(name) for name in OUTPUT_TOPICS if kafka.topic(name) in there]
+        report.differ.extend(await _differences(admin, large, settings))
+        return report
+    finally:
+        await admin.close()
+
+
+async def _make(
+    admin: AIOKafkaAdminClient, topic: str, partitions: int, name: str, settings: TopicSettings
+) -> bool:
+    config = {}
+    if name in OUTPUT_TOPICS:
+        config["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
+    if settings.min_insync_replicas is not None:
+        config["min.insync.replicas"] = str(settings.min_insync_replicas)
+    if name == DEAD_LETTERS:
+        config["retention.ms"] = str(14 * 24 * 3600 * 1000)  # two weeks: they hold personal data, and somebody must look
+    new = NewTopic(topic, partitions, settings.replication or BROKER_DEFAULT, topic_configs=config)
+    response = await admin.create_topics([new])
+    for error in response.topic_errors:
+        code, detail = error[1], error[2] if len(error) > 2 else ""
+        kind = for_code(code)
+        if kind is TopicAlreadyExistsError:
+            return False
+        if code:
+            raise KafkaError(f"the topic {topic} could not be made: {kind.__name__} {detail or ''}".strip())
+    return True
+
+
+async def _differences(admin: AIOKafkaAdminClient, topics: Collection[str], settings: TopicSettings) -> list[str]:
+    found = []
+    if not topics:
+        return found
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    for response in await admin.describe_configs(resources):
+        for _, _, _, topic, entries in response.resources:
+            values = {entry[0]: entry[1] for entry in entries}
+            size = int(values.get("max.message.bytes", 0))
+            if size < MAX_MESSAGE_BYTES:
+                found.append(f"{topic}: max.message.bytes is {size}, large dead letters need {MAX_MESSAGE_BYTES}")
+            replicas = values.get("min.insync.replicas")
+            if settings.min_insync_replicas is not None and replicas != str(settings.min_insync_replicas):
+                found.append(f"{topic}: min.insync.replicas is {replicas}, wanted are {settings.min_insync_replicas}")
+    return found
+
+
+async def partition_counts(kafka: Connection) -> dict[str, int]:
+    """How many partitions each of the worker's topics has, by its name in the contract (the outbox by its full name).
+
+    Raises TopicsMissing.
+    """
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        there = await _partitions(admin)
+    finally:
+        await admin.close()
+    wanted = {name: kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS)}
+    wanted[kafka.outbox_topic] = kafka.outbox_topic
+    missing = sorted(topic for topic in wanted.values() if topic not in there)
+    if missing:
+        raise TopicsMissing(f"topics are missing: {', '.join(missing)}: run `relationship-worker init`")
+    return {name: there[topic] for name, topic in wanted.items()}
+
+
+async def _partitions(admin: AIOKafkaAdminClient) -> Mapping[str, int]:
+    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}

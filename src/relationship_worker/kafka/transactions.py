@@ -1,0 +1,117 @@
+"""One Kafka transaction at a time: messages and the position that they answer for, all of it or nothing."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
+
+from relationship_worker.kafka.connection import Connection
+from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
+
+BATCH_BYTES = 1024 * 1024  # one produce request; smaller ones cost a round trip each, at 16 KiB the client stalls
+TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
+TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
+CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself
+RETRY_BACKOFF_MS = 20  # the client's pause after CONCURRENT_TRANSACTIONS and while a coordinator moves
+
+
+class Doubt(Exception):
+    """Whether the transaction was committed is not certain. The producer is thrown away: open a new one, which fences the
+    old, read the position that is committed, and do again what lies behind it."""
+
+
+class FencedOff(Doubt):
+    """Another worker has opened the same transactional id: the partition is its now."""
+
+
+class Transactions:
+    """A transactional producer under an id that its partition alone uses: whoever opens it fences the former owner."""
+
+    def __init__(self, kafka: Connection, transactional_id: str) -> None:
+        self._kafka = kafka
+        self._id = transactional_id
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self) -> None:
+        """A new producer; what the former one left open is aborted. What is committed may be read after this."""
+        await self.close()
+        producer = AIOKafkaProducer(
+            **self._kafka.client_options(),
+            transactional_id=self._id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_MESSAGE_BYTES + BATCH_BYTES,
+            acks="all",
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+        )
+        try:
+            await asyncio.wait_for(producer.start(), TIMEOUT)
+        except BaseException:
+            await _throw_away(producer)
+            raise
+        self._producer = producer
+
+    async def close(self) -> None:
+        """Throw the producer away. A transaction that is still open stays so until the next `open` or its time-out."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _throw_away(producer)
+
+    async def tell(
+        self, messages: Iterable[tuple[Message, int]], positions: Mapping[TopicPartition, int]
+    ) -> None:
+        """Commit the messages (each with its partition) and the group's new positions. Raises Doubt; then open anew."""
+        assert self._producer is not None, "open it first"
+        try:
+            await asyncio.wait_for(self._tell(self._producer, messages, positions), TIMEOUT)
+        except (ProducerFenced, InvalidProducerEpoch) as why:
+            await self.close()
+            raise FencedOff(f"{self._id} was opened by another worker") from why
+        except Exception as why:
+            await self.close()
+            raise Doubt(f"a transaction of {self._id} ended with {type(why).__name__}") from why
+
+    async def _tell(
+        self,
+        producer: AIOKafkaProducer,
+        messages: Iterable[tuple[Message, int]],
+        positions: Mapping[TopicPartition, int],
+    ) -> None:
+        await producer.begin_transaction()
+        now = int(time.time() * 1000)
+        building: dict[tuple[str, int], object] = {}
+        sent = []
+        for message, partition in messages:
+            place = (message.topic, partition)
+            batch = building.get(place)
+            if batch is None:
+                batch = building[place] = producer.create_batch()
+            if not batch.append(timestamp=now, key=message.key, value=message.value, headers=message.headers):  # type: ignore[attr-defined]
+                sent.append(await producer.send_batch(batch, self._kafka.topic(place[0]), partition=partition))
+                batch = building[place] = producer.create_batch()
+                batch.append(timestamp=now, key=message.key, value=message.value, headers=message.headers)
+        for (topic, partition), batch in building.items():
+            sent.append(await producer.send_batch(batch, self._kafka.topic(topic), partition=partition))
+        # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
+        await asyncio.gather(*sent)
+        offsets = {place: OffsetAndMetadata(position, "") for place, position in positions.items()}
+        await producer.send_offsets_to_transaction(offsets, self._kafka.group)
+        await producer.commit_transaction()
+
+
+async def _throw_away(producer: AIOKafkaProducer) -> None:
+    """End a producer without caring how: nothing that it still sends is taken once its id has been opened anew."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.stop(), CLOSE_TIMEOUT)
+    sender = getattr(producer, "_sender", None)  # a `stop` that was cut short leaves its task running
+    task = getattr(sender, "sender_task", None)
+    if task is not None and not task.done():
+        task.cancel()
+        with contextlib.suppress(BaseException):
+            await asyncio.wait_for(asyncio.shield(asyncio.wait([task])), CLOSE_TIMEOUT)
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.client.close(), CLOSE_TIMEOUT)

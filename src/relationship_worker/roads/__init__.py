@@ -1,0 +1,1 @@
+"""The roads: orders, relationships, reminders and the relay; one file, one road, readable top to bottom."""

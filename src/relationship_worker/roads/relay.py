@@ -1,0 +1,78 @@
+"""The relay: what waits in the outbox is told to Kafka, in order, once."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relationship_worker.kafka.lanes import Lane
+from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.roads.running import StopLane
+from relationship_worker.storage import outbox
+from relationship_worker.storage.database import transaction
+
+BATCH_MESSAGES = 1_000  # one produce request of small events; a transaction's fixed cost is spread thin by then
+LOOK_EVERY = 0.05  # seconds between two looks into an outbox that another process fills
+
+
+class Bell:
+    """Wakes whoever waits for new messages in this process."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """There may be new messages."""
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Until the bell rings, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), seconds)
+
+
+@dataclass(kw_only=True)
+class RelayRoad:
+    """Tells one lane of the outbox. Its progress is the group's committed offset on the lane's partition of the outbox
+    topic, committed with the messages."""
+
+    lane: Lane
+    transactions: Transactions
+    database: AsyncEngine
+    bell: Bell
+    told: int = 0
+
+    async def open(self) -> None:
+        """Fence the former relay, then read how far it came."""
+        await self.transactions.open()
+        committed = await self.lane.committed()
+        async with transaction(self.database) as tx:
+            last = (await outbox.last_numbers(tx, [self.lane.place.partition])).get(self.lane.place.partition, 0)
+        self.told = committed or 0
+        if self.told > last:
+            raise StopLane(
+                f"outbox lane {self.lane.place.partition}: Kafka was told up to message {self.told}, but the database "
+                f"knows {last}: it was restored to an earlier time, or is another one (see the README, named stops)"
+            )
+
+    async def run_once(self) -> int:
+        """Tell the next messages with the progress, in one Kafka transaction; then forget them."""
+        lane = self.lane.place.partition
+        async with transaction(self.database) as tx:
+            waiting = await outbox.next_messages(tx, lane, after=self.told, limit=BATCH_MESSAGES)
+        if not waiting:
+            await self.bell.wait(LOOK_EVERY)
+            return 0
+        last = waiting[-1][0]
+        await self.transactions.tell(
+            [(message, message.partition or 0) for _, message in waiting], {self.lane.place: last}
+        )
+        self.told = last
+        async with transaction(self.database) as tx:
+            await outbox.forget(tx, lane, up_to=last)
+        return len(waiting)
+
+    async def close(self) -> None:
+        await self.transactions.close()

@@ -1,0 +1,87 @@
+"""The settings: from the environment, each with its unit, its default and its meaning."""
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "RELATIONSHIP_WORKER_"
+
+
+class InvalidSetting(Exception):
+    """A setting makes no sense; the message is one line that names it."""
+
+
+class Settings(BaseSettings):
+    """What `relationship-worker settings` lists."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: str = Field(
+        default="localhost:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="where Kafka is: host:port, …"
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr("postgresql://localhost:5432/postgres"),
+        validation_alias="DATABASE_URL",
+        description="where PostgreSQL is: postgresql://user:password@host:port/name",
+    )
+    group: str = Field(default="relationship-worker", min_length=1, description="consumer group")
+    topic_prefix: str = Field(
+        default="", pattern=r"^[A-Za-z0-9._-]*$", description="stands before the name of every topic"
+    )
+    partitions: int = Field(default=4, ge=1, le=1000, description="partitions of topics that init makes")
+    replication: int | None = Field(
+        default=None, ge=1, le=10, description="replicas of topics that init makes; empty: the broker's default"
+    )
+    min_insync_replicas: int | None = Field(
+        default=None, ge=1, le=10, description="min.insync.replicas of topics that init makes; empty: the broker's default"
+    )
+    freshness_seconds: float = Field(
+        default=2.0, ge=0, le=60, description="seconds that orders wait for decisions published before them, at most"
+    )
+    parked_hours: float = Field(
+        default=24.0, gt=0, le=24 * 90, description="hours that a decision waits for its request; fractions allowed"
+    )
+    database_connections: int = Field(default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most")
+    start_seconds: float = Field(
+        default=30.0, ge=0, le=3600, description="seconds that a start waits for Kafka and PostgreSQL, at most"
+    )
+
+    @field_validator("replication", "min_insync_replicas", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("takes postgresql://user:password@host:port/name")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment alone."""
+        return (init_settings, env_settings)
+
+
+def environment_name(field: str) -> str:
+    """The variable that sets a field."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+
+def read_settings() -> Settings:
+    """The settings as the environment has them. Raises InvalidSetting."""
+    try:
+        return Settings()
+    except ValidationError as why:
+        error = why.errors(include_input=False, include_url=False)[0]
+        place = str(error["loc"][0]) if error["loc"] else ""
+        name = environment_name(place) if place in Settings.model_fields else place
+        raise InvalidSetting(f"the setting {name} makes no sense: {error['msg']}") from None

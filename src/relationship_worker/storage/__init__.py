@@ -1,0 +1,1 @@
+"""PostgreSQL: what the worker remembers, one module per thing remembered."""

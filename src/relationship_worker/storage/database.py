@@ -1,0 +1,99 @@
+"""The database: its connections, its schema, and who may call it missing."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Tx = AsyncConnection
+"""An open transaction: what goes through the same one is remembered together or not at all."""
+
+COMMAND_TIMEOUT = 30  # seconds; a statement takes milliseconds, a dead connection for ever
+ConnectionLost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, TimeoutError)
+"""What a statement raises where PostgreSQL is away, restarts or refuses: all of it is tried again."""
+
+
+class SchemaMismatch(Exception):
+    """The database's schema is not the one that this worker was made for; the message says what to do."""
+
+
+def open_database(url: str, *, connections: int) -> AsyncEngine:
+    """An engine with at most `connections` connections. `url`: postgresql://…; nothing is opened yet."""
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=False,
+        connect_args={"command_timeout": COMMAND_TIMEOUT, "timeout": 10, "server_settings": {"application_name": "relationship-worker"}},
+    )
+
+
+@asynccontextmanager
+async def transaction(database: AsyncEngine) -> AsyncIterator[Tx]:
+    """One transaction: committed where the block ends, rolled back where it raises."""
+    async with database.begin() as tx:
+        yield tx
+
+
+async def rows(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+    """All rows of a statement."""
+    return (await tx.execute(_text(statement), values or {})).all()
+
+
+async def run(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -> int:
+    """How many rows a statement changed."""
+    return (await tx.execute(_text(statement), values or {})).rowcount
+
+
+async def alone(tx: Tx, task: str) -> bool:
+    """True for one transaction at a time: whoever else asks for the same task meanwhile is told no, and does not wait."""
+    [row] = await rows(tx, "SELECT pg_try_advisory_xact_lock(hashtext(:task)) AS mine", {"task": f"relationship-worker:{task}"})
+    return bool(row.mine)
+
+
+_compiled: dict[str, Any] = {}
+
+
+def _text(statement: str) -> Any:
+    """The same object for the same text, so that SQLAlchemy compiles it once. The statements are constants of this package."""
+    if statement not in _compiled:
+        _compiled[statement] = text(statement)
+    return _compiled[statement]
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+async def migrate(database: AsyncEngine) -> None:
+    """Bring the schema to this worker's version. Repeatable; two at once wait for each other."""
+
+    def upgrade(connection: Connection) -> None:
+        config = _alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    async with database.begin() as tx:
+        await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('relationship-worker:migrate'))"))
+        await tx.run_sync(upgrade)
+
+
+async def check_schema(database: AsyncEngine) -> None:
+    """Raises SchemaMismatch where the schema is not this worker's, ConnectionLost where the database can't be asked."""
+    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+    async with database.connect() as connection:
+        there = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        found = await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+    if found != wanted:
+        have = f"version {found}" if found else "no schema"
+        raise SchemaMismatch(f"the database has {have}, this worker needs version {wanted}: run `relationship-worker init`")

@@ -1,0 +1,148 @@
+"""Suppliers' settings: the newest, and every change of them, for answers as of any time."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from functools import lru_cache
+
+from relationship_worker.domain.supplier import BUILT_IN, PartnerWithoutNumber, PublicCatalogue, Settings
+from relationship_worker.storage.database import Tx, rows, run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supplier:
+    """A supplier's newest settings; change 0 are the built-in ones."""
+
+    supplier_id: str
+    change: int = 0
+    valid_from: datetime | None = None
+    settings: Settings = BUILT_IN
+
+
+async def lock(tx: Tx, suppliers: Collection[str], *, to_change: bool = False) -> dict[str, Supplier]:
+    """The suppliers' newest settings, held to the end of the transaction: none changes while somebody decides by it.
+
+    Always locked before relationships, and in order of their ids, so that no two transactions wait for each other.
+    """
+    ids = sorted(set(suppliers))
+    await run(
+        tx,
+        """INSERT INTO suppliers (supplier_id)
+           SELECT id FROM unnest(CAST(:ids AS text[])) AS supplier (id)
+           WHERE NOT EXISTS (SELECT FROM suppliers WHERE supplier_id = id) ORDER BY id ON CONFLICT DO NOTHING""",
+        {"ids": ids},
+    )
+    found = await rows(tx, _LOCK_TO_CHANGE if to_change else _LOCK_TO_READ, {"ids": ids})
+    return {
+        row.supplier_id: Supplier(
+            supplier_id=row.supplier_id, change=row.change, valid_from=row.valid_from, settings=_read(row.settings)
+        )
+        for row in found
+    }
+
+
+_LOCK_TO_READ = """SELECT supplier_id, change, valid_from, settings::text AS settings FROM suppliers
+                   WHERE supplier_id = ANY(:ids) ORDER BY supplier_id FOR SHARE"""
+_LOCK_TO_CHANGE = _LOCK_TO_READ.replace("FOR SHARE", "FOR UPDATE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsChange:
+    """A change to be remembered: the supplier as it is from now on, and the event that brought it."""
+
+    supplier: Supplier
+    event_id: str
+    event_source: str
+
+
+async def remember_changes(tx: Tx, changes: Collection[SettingsChange], *, now: datetime) -> None:
+    """Append the changes to the suppliers' history; the last of each supplier is its newest."""
+    ordered = sorted(changes, key=lambda c: (c.supplier.supplier_id, c.supplier.change))
+    await run(
+        tx,
+        """INSERT INTO supplier_settings
+               (supplier_id, change, valid_from, recorded_at, settings, event_id, event_source)
+           SELECT supplier_id, change, valid_from, :now, settings, event_id, event_source
+           FROM unnest(CAST(:suppliers AS text[]), CAST(:changes AS int[]), CAST(:valid_from AS timestamptz[]),
+                       CAST(:settings AS jsonb[]), CAST(:event_ids AS text[]), CAST(:event_sources AS text[]))
+                AS t (supplier_id, change, valid_from, settings, event_id, event_source)""",
+        {
+            "now": now,
+            "suppliers": [c.supplier.supplier_id for c in ordered],
+            "changes": [c.supplier.change for c in ordered],
+            "valid_from": [c.supplier.valid_from for c in ordered],
+            "settings": [_write(c.supplier.settings) for c in ordered],
+            "event_ids": [c.event_id for c in ordered],
+            "event_sources": [c.event_source for c in ordered],
+        },
+    )
+    newest = {c.supplier.supplier_id: c.supplier for c in ordered}
+    await run(
+        tx,
+        """UPDATE suppliers SET change = t.change, valid_from = t.valid_from, settings = t.settings
+           FROM unnest(CAST(:suppliers AS text[]), CAST(:changes AS int[]), CAST(:valid_from AS timestamptz[]),
+                       CAST(:settings AS jsonb[])) AS t (supplier_id, change, valid_from, settings)
+           WHERE suppliers.supplier_id = t.supplier_id""",
+        {
+            "suppliers": list(newest),
+            "changes": [s.change for s in newest.values()],
+            "valid_from": [s.valid_from for s in newest.values()],
+            "settings": [_write(s.settings) for s in newest.values()],
+        },
+    )
+
+
+History = Mapping[str, list[tuple[datetime, Settings]]]
+
+
+async def settings_history(tx: Tx, suppliers: Collection[str]) -> History:
+    """All settings of each supplier with the time from which they counted, oldest first."""
+    found = await rows(
+        tx,
+        """SELECT supplier_id, valid_from, settings::text AS settings FROM supplier_settings
+           WHERE supplier_id = ANY(:ids) ORDER BY supplier_id, change""",
+        {"ids": sorted(set(suppliers))},
+    )
+    history: dict[str, list[tuple[datetime, Settings]]] = {}
+    for row in found:
+        history.setdefault(row.supplier_id, []).append((row.valid_from, _read(row.settings)))
+    return history
+
+
+def settings_as_of(history: History, supplier_id: str, when: datetime) -> Settings:
+    """The settings in force at an instant, its own included; changes never go back in time."""
+    for valid_from, settings in reversed(history.get(supplier_id, ())):
+        if valid_from <= when:
+            return settings
+    return BUILT_IN
+
+
+def _write(settings: Settings) -> str:
+    return json.dumps(
+        {
+            "default_customer_number": settings.default_customer_number,
+            "time_zone": settings.time_zone,
+            "reminder_time": settings.reminder_time.isoformat("minutes"),
+            "partner_without_number": settings.partner_without_number,
+            "public_catalogue": settings.public_catalogue,
+            "customer_number_max_length": settings.customer_number_max_length,
+            "correction_window_hours": settings.correction_window_hours,
+        }
+    )
+
+
+@lru_cache(maxsize=10_000)  # one small object per kind of settings; suppliers change them a few times a year
+def _read(text: str) -> Settings:
+    values = json.loads(text)
+    if not values:
+        return BUILT_IN
+    return Settings(
+        default_customer_number=values["default_customer_number"],
+        time_zone=values["time_zone"],
+        reminder_time=time.fromisoformat(values["reminder_time"]),
+        partner_without_number=PartnerWithoutNumber(values["partner_without_number"]),
+        public_catalogue=PublicCatalogue(values["public_catalogue"]),
+        customer_number_max_length=values["customer_number_max_length"],
+        correction_window_hours=values["correction_window_hours"],
+    )
