@@ -23,6 +23,10 @@ class Batch:
     next_position: int
 
 
+class LostDelivery(KafkaError):
+    """Records were fetched but not delivered: the lane is to be opened anew, which fetches them again."""
+
+
 class Lane:
     """Holds what was fetched of one partition until the road takes it.
 
@@ -38,6 +42,7 @@ class Lane:
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._started = False
+        self._lost = False
         self._paused = True
         self._position = 0
         self._one_by_one_until = 0  # behind the batch on which the worker failed
@@ -76,6 +81,7 @@ class Lane:
         self._consumer.seek(self.place, position)
         self._consumer.resume(self.place)
         self._paused = False
+        self._lost = False
         self._started = True
 
     def deliver(self, record: ConsumerRecord) -> None:
@@ -84,6 +90,12 @@ class Lane:
             return
         self._waiting.append(record)
         self._bytes += len(record.value or b"")
+        self._arrived.set()
+
+    def lost_delivery(self) -> None:
+        """What was fetched last did not arrive: nothing more is taken in before the lane is opened anew."""
+        self.stop_taking()
+        self._lost = True
         self._arrived.set()
 
     def delivered(self) -> None:
@@ -99,6 +111,8 @@ class Lane:
         while True:
             if self.closing:
                 return None
+            if self._lost:
+                raise LostDelivery
             if self._waiting:
                 return self._next_batch(most, most_bytes)
             position = await self._fetched_to()

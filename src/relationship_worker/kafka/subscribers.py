@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
+from faststream.middlewares import BaseMiddleware
 
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
 from relationship_worker.kafka.lanes import Lane
@@ -34,6 +36,7 @@ class Subscription(ConsumerRebalanceListener):
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._work = work
         self.assigned = asyncio.Event()
+        broker.add_middleware(lambda records, *, context: _Noticed(records, context=context, lost=self._lost))
         self._subscriber = broker.subscriber(
             *work,
             batch=True,
@@ -90,6 +93,13 @@ class Subscription(ConsumerRebalanceListener):
         if lane is not None:
             lane.delivered()
 
+    def _lost(self, records: Sequence[ConsumerRecord]) -> None:
+        """FastStream has swallowed an error on the way to `_deliver`: these records are to be fetched again."""
+        log.error("records were not delivered, fetching them again", records=len(records))
+        for place in {TopicPartition(record.topic, record.partition) for record in records}:
+            if place in self._lanes:
+                self._lanes[place][0].lost_delivery()
+
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Called before a rebalance: every lane finishes what is in hand."""
         await self._end(revoked)
@@ -139,19 +149,24 @@ def open_broker(kafka: Connection) -> KafkaBroker:
 
 async def _as_it_is(records: Any) -> KafkaMessage:
     """FastStream's message around the records: its own parser would decode headers, which may be any bytes."""
-    return KafkaMessage(raw_message=records, body=b"", headers={}, consumer=_NEVER_ACKNOWLEDGED, is_manual=True)
+    return KafkaMessage(raw_message=records, body=b"", headers={}, consumer=FAKE_CONSUMER)
 
 
 async def _undecoded(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
-class _NeverAcknowledged:
-    async def commit(self) -> None:
-        """Positions are committed by the lanes."""
+class _Noticed(BaseMiddleware[Any, Any]):
+    """FastStream logs what fails around a handler, and goes on with the next fetch: here it is noticed."""
 
+    def __init__(self, records: Any, /, *, context: Any, lost: Callable[[Any], None]) -> None:
+        super().__init__(records, context=context)
+        self._lost = lost
 
-_NEVER_ACKNOWLEDGED: Any = _NeverAcknowledged()
+    async def after_processed(self, exc_type: Any = None, exc_val: Any = None, exc_tb: Any = None) -> bool | None:
+        if exc_type is not None:
+            self._lost(self.msg)
+        return False
 
 
 class Ends:

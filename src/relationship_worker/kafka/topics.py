@@ -74,7 +74,9 @@ async def _make(
         config["min.insync.replicas"] = str(settings.min_insync_replicas)
     if name == DEAD_LETTERS:
         config["retention.ms"] = str(14 * 24 * 3600 * 1000)  # two weeks: they hold personal data, and somebody must look
-    new = NewTopic(topic, partitions, settings.replication or BROKER_DEFAULT, topic_configs=config)
+    new = NewTopic(topic, partitions, settings.replication or 1, topic_configs=config)
+    if settings.replication is None:
+        new.replication_factor = BROKER_DEFAULT  # the constructor does not know it, the protocol does
     response = await admin.create_topics([new])
     for error in response.topic_errors:
         code, detail = error[1], error[2] if len(error) > 2 else ""

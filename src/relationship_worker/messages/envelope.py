@@ -1,7 +1,7 @@
 """CloudEvents 1.0 on Kafka: open the envelope of what comes in, in binary or structured mode, and seal what goes out."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -74,7 +74,7 @@ def open_envelope(headers: Headers, value: bytes | None, types: Iterable[str]) -
     if content_type != b"application/json":
         media_type = _media_type(headers)
         if media_type == "application/cloudevents+json":
-            return _open_structured(value, types)
+            return _open_structured(value, types, attributes)
         if media_type and (not _JSON_TYPE.fullmatch(media_type) or media_type.startswith("application/cloudevents")):
             raise InvalidMessage(Reason.INVALID_EVENT, "content-type is neither JSON nor application/cloudevents+json")
     try:
@@ -89,15 +89,18 @@ def open_envelope(headers: Headers, value: bytes | None, types: Iterable[str]) -
         raise InvalidMessage(Reason.INVALID_EVENT, "a ce_ header is null or no UTF-8") from None
     if version != b"1.0":
         raise InvalidMessage(Reason.INVALID_EVENT, "specversion is not 1.0")
-    trace = ()
-    if "traceparent" in attributes or "ce_traceparent" in attributes:
-        trace = tuple(
-            (name, text)
-            for plain in _TRACE_NAMES
-            for name in (plain, f"ce_{plain}")
-            if (text := attributes.get(name)) and text.isascii()
-        )
+    trace = _trace(attributes) if "traceparent" in attributes or "ce_traceparent" in attributes else ()
     return _checked(id_, source, type_, time, value.strip(_WHITE_SPACE), trace, types)
+
+
+def _trace(attributes: Mapping[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
+    """The trace context in the form in which it came: Kafka headers, or CloudEvents extensions."""
+    return tuple(
+        (name, text)
+        for plain in _TRACE_NAMES
+        for name in (plain, f"ce_{plain}")
+        if (text := attributes.get(name)) and text.isascii()
+    )
 
 
 def _checked(
@@ -124,7 +127,7 @@ def _media_type(headers: Headers) -> str:
     return found
 
 
-def _open_structured(value: bytes, types: Iterable[str]) -> Envelope:
+def _open_structured(value: bytes, types: Iterable[str], headers: Mapping[str, bytes | None]) -> Envelope:
     try:
         members = json_text.members(value)
     except json_text.NotJson as why:
@@ -144,7 +147,8 @@ def _open_structured(value: bytes, types: Iterable[str]) -> Envelope:
     media_type = texts.get("datacontenttype", "application/json").partition(";")[0].strip()
     if "data_base64" in present or not _JSON_TYPE.fullmatch(media_type):
         raise InvalidMessage(Reason.INVALID_EVENT, "the data is not JSON (data_base64, or another datacontenttype)")
-    trace = tuple((f"ce_{name}", texts[name].encode()) for name in _TRACE_NAMES if texts.get(name, "").isascii() and texts.get(name))
+    extensions = {f"ce_{name}": texts[name].encode("utf-8", "replace") for name in _TRACE_NAMES if name in texts}
+    trace = _trace({name: headers.get(name) for name in _TRACE_NAMES} | extensions)
     data = _in_place(value, present["data"]) if "data" in present else b""
     envelope = _checked(texts["id"], texts["source"], texts["type"], texts["time"], data, trace, types)
     if not data:
