@@ -225,7 +225,11 @@ class Worker:
 
     async def _finish_what_is_in_hand(self) -> None:
         """The order of stop: clocks, then lanes (which finish and commit their batch), then the consumer leaves."""
-        asyncio.get_running_loop().call_later(STOP_SECONDS, _end_at_once)
+        loop = asyncio.get_running_loop()
+        loop.call_later(STOP_SECONDS, _end_at_once)
+        for sent in (signal.SIGTERM, signal.SIGINT):  # a second one would end the process before the first is obeyed
+            loop.remove_signal_handler(sent)
+            signal.signal(sent, signal.SIG_IGN)
         self._stopping.set()
         await asyncio.wait(self._clocks, timeout=1)
         await self._subscription.close()
