@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest_asyncio
-from relationship_worker.storage.database import migrate, open_database
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relationship_worker.storage.database import migrate, open_database
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
