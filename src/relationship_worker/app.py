@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Collection
@@ -23,7 +24,7 @@ from relationship_worker.kafka.subscribers import Ends, Subscription, Work, open
 from relationship_worker.kafka.topics import TopicReport, TopicSettings, TopicsMissing, make_topics, partition_counts
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
-from relationship_worker.roads import parked_decisions, reminders
+from relationship_worker.roads import parked_decisions, relay, reminders
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 
 STOP_SECONDS = 9.0  # from the signal to the exit, whatever hangs; ten are promised
 CONSUMER_STOP_SECONDS = 2.0  # to leave the group; without it the group waits for the session's end
+GC_THRESHOLD = 200_000  # objects; some batches' worth
 WATCH_EVERY = 2.0  # seconds between two looks at what may die in silence
 
 
@@ -85,6 +87,7 @@ async def init(settings: Settings) -> TopicReport:
 
 async def run(settings: Settings, only: Only | None) -> None:
     """Run until SIGTERM or SIGINT: finish what is in hand, commit, leave the group. Raises CannotStart."""
+    _calm_the_garbage_collector()
     _cancel_on_signal()
     engine = database(settings)
     kafka = connection(settings)
@@ -109,7 +112,7 @@ class Worker:
         self._counts = counts
         self._partitioner = Partitioner(counts)
         self._outbox_lanes = counts[kafka.outbox_topic]
-        self._bell = Bell()
+        self._bell = Bell(engine)
         self._stopping = asyncio.Event()
         self._only = only
         self._broker = open_broker(kafka)
@@ -143,6 +146,11 @@ class Worker:
     def _runs(self, road: Only) -> bool:
         return self._only in (None, road)
 
+    @property
+    def _relays(self) -> bool:
+        """Whoever fills the outbox helps to empty it."""
+        return self._runs(Only.RELATIONSHIPS) or self._runs(Only.REMINDERS)
+
     def _work(self) -> dict[str, Work]:
         work: dict[str, Work] = {}
         if self._runs(Only.ORDERS):
@@ -150,7 +158,7 @@ class Worker:
         if self._runs(Only.RELATIONSHIPS):
             work[self._kafka.topic(CONNECTION_REQUESTS)] = self._decide
             work[self._kafka.topic(RELATIONSHIP_DECISIONS)] = self._decide
-        if self._runs(Only.RELATIONSHIPS) or self._runs(Only.REMINDERS):
+        if self._relays:
             work[self._kafka.outbox_topic] = self._relay
         return work
 
@@ -206,6 +214,8 @@ class Worker:
                 grace=timedelta(hours=self._settings.parked_hours),
             )
             self._every(parked_decisions.TICK, "parked decisions", grace.run_once)
+        if self._relays:
+            self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
         self._every(WATCH_EVERY, "watch", self._watch)
         log.info("started", roads=self._only or "all", group=self._kafka.group)
 
@@ -235,6 +245,13 @@ class Worker:
         await self._subscription.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
+
+
+def _calm_the_garbage_collector() -> None:
+    """Batches make hundreds of thousands of short-lived objects, none of them in cycles: with Python's thresholds a third
+    of the CPU went into looking through them again and again."""
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 50, 100)
 
 
 def _end_at_once() -> None:

@@ -31,6 +31,9 @@ class Ruling:
     rule: int
     private_catalogue: bool = False  # row 6: a customer who is not a partner ordered from a partner's catalogue
 
+    def __hash__(self) -> int:
+        return hash((self.number, self.rule))  # rulings are looked up for every order; over all fields costs 1 µs
+
 
 PARTNER_WITHOUT_NUMBER = "partner_without_number"
 DEFAULT_MISSING = "default_missing"

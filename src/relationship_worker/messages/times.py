@@ -29,5 +29,5 @@ def read_time(text: str) -> datetime:
 
 
 def write_time(time: datetime) -> str:
-    """RFC 3339 in UTC, with microseconds where there are any."""
-    return time.astimezone(UTC).isoformat()[:-6] + "Z"
+    """RFC 3339 with a Z, with microseconds where there are any. `time` is in UTC, as all times are in here."""
+    return time.replace(tzinfo=None).isoformat() + "Z"

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.domain.customer_numbers import which_number
@@ -52,8 +54,7 @@ BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of larg
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A readable order, where it lay, and what recognises its event."""
 
     order: Order
@@ -62,8 +63,7 @@ class Asked:
     hash: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """An order and the answer (JSON) that goes beside it; `first`: nobody was told one before."""
 
     asked: Asked
@@ -117,7 +117,7 @@ class OrdersRoad:
                 event = open_envelope(record.headers, record.value, ORDER_TYPES)
                 order = read_order(event)
                 key = event_key(ORDERS, event.source, event.id)
-                asked.append(Asked(order=order, record=record, key=key, hash=data_hash(event.data)))
+                asked.append(Asked(order, record, key, data_hash(event.data)))
             except InvalidMessage as why:
                 unreadable.append((record, why))
         return asked, unreadable
@@ -145,15 +145,12 @@ class OrdersRoad:
     ) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
         now = datetime.now(UTC)
         fresh = await self._decide(tx, asked, caught_up=caught_up)
-        firsts: dict[bytes, Answered] = {}
-        orders: set[tuple[str, str]] = set()
-        for answered in fresh:  # of several events of one order, or several records of one event, the first counts
-            if answered.event_key not in firsts and answered.order not in orders:
-                firsts[answered.event_key] = answered
-                orders.add(answered.order)
+        firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
+        for answered in fresh:
+            firsts.setdefault(answered.event_key, answered)
         new = await answers.remember_first(tx, list(firsts.values()), now=now)
         if len(new) == len(asked):
-            return [Told(asked=a, answer=f.answer, first=True) for a, f in zip(asked, fresh, strict=True)], []
+            return [Told(a, f.answer, True) for a, f in zip(asked, fresh, strict=True)], []
         return await self._sort_out(tx, asked, fresh, now=now)
 
     async def _decide(self, tx: Tx, asked: Sequence[Asked], *, caught_up: bool) -> list[Answered]:
@@ -170,16 +167,17 @@ class OrdersRoad:
                 channel=order.channel,
                 settings=suppliers.settings_as_of(history, order.supplier_id, order.created_at),
             )
+            answer = write_answer(order, ruling, version.version if version else None, caught_up=caught_up)
             decided.append(
                 Answered(
-                    event_key=a.key,
-                    data_hash=a.hash,
-                    supplier_id=order.supplier_id,
-                    order_id=order.order_id,
-                    customer_id=order.customer_id,
-                    answer=write_answer(order, ruling, version.version if version else None, caught_up=caught_up),
-                    partition=a.record.partition,
-                    offset=a.record.offset,
+                    a.key,
+                    a.hash,
+                    order.supplier_id,
+                    order.order_id,
+                    order.customer_id,
+                    answer,
+                    a.record.partition,
+                    a.record.offset,
                 )
             )
         return decided
@@ -197,7 +195,7 @@ class OrdersRoad:
                 detail = "another event has the same source and id, with other data"
                 conflicts.append((a.record, InvalidMessage(Reason.CONFLICTING_EVENT_ID, detail)))
             elif (answered.partition, answered.offset) == (a.record.partition, a.record.offset):
-                told.append(Told(asked=a, answer=answered.answer, first=answered.first))
+                told.append(Told(a, answered.answer, answered.first))
         return told, conflicts
 
     async def _remember_further_events(

@@ -13,22 +13,45 @@ from relationship_worker.storage import outbox
 from relationship_worker.storage.database import transaction
 
 BATCH_MESSAGES = 1_000  # one produce request of small events; a transaction's fixed cost is spread thin by then
-LOOK_EVERY = 0.05  # seconds between two looks into an outbox that another process fills
+LOOK_EVERY = 0.05  # seconds between two looks into an outbox that other processes fill
+LOOK_AGAIN = 1.0  # seconds after which a relay looks by itself, whatever the bell says
 
 
 class Bell:
-    """Wakes whoever waits for new messages in this process."""
+    """Says how far the outbox is filled: rung by who fills it in this process, and by a look for all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: AsyncEngine) -> None:
+        self._database = database
         self._rung = asyncio.Event()
+        self._last: dict[int, int] = {}
 
     def ring(self) -> None:
-        """There may be new messages."""
+        """There are new messages: wake every relay of this process."""
         self._rung.set()
         self._rung = asyncio.Event()
 
+    async def look(self) -> int:
+        """One look for all lanes; rings where there is something new. The lane's relay finds out what."""
+        async with transaction(self._database) as tx:
+            last = await outbox.last_numbers(tx)
+        if last != self._last:
+            self._last = last
+            self.ring()
+        return 0
+
+    def listen(self) -> "Ring":
+        """The next ring, from now on: listen first, look then, wait last, and none is missed."""
+        return Ring(self._rung)
+
+
+class Ring:
+    """One ring of the bell."""
+
+    def __init__(self, rung: asyncio.Event) -> None:
+        self._rung = rung
+
     async def wait(self, seconds: float) -> None:
-        """Until the bell rings, at most so long."""
+        """Until the bell has rung, at most so long."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._rung.wait(), seconds)
 
@@ -49,7 +72,7 @@ class RelayRoad:
         await self.transactions.open()
         committed = await self.lane.committed()
         async with transaction(self.database) as tx:
-            last = (await outbox.last_numbers(tx, [self.lane.place.partition])).get(self.lane.place.partition, 0)
+            last = (await outbox.last_numbers(tx)).get(self.lane.place.partition, 0)
         self.told = committed or 0
         if self.told > last:
             raise StopLane(
@@ -60,10 +83,11 @@ class RelayRoad:
     async def run_once(self) -> int:
         """Tell the next messages with the progress, in one Kafka transaction; then forget them."""
         lane = self.lane.place.partition
+        rung = self.bell.listen()
         async with transaction(self.database) as tx:
             waiting = await outbox.next_messages(tx, lane, after=self.told, limit=BATCH_MESSAGES)
         if not waiting:
-            await self.bell.wait(LOOK_EVERY)
+            await rung.wait(LOOK_AGAIN)
             return 0
         last = waiting[-1][0]
         await self.transactions.tell(

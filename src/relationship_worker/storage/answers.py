@@ -1,25 +1,25 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from relationship_worker.storage.database import Tx, rows
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
-    """An order's event, where it lay, and the answer (JSON) that it is told."""
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """An order's event, where it lay, and the answer (JSON) that it is told. `first`: the first event of its order."""
 
-    event_key: bytes
-    data_hash: bytes
+    event_key: bytes  # 16
+    data_hash: bytes  # 8
     supplier_id: str
     order_id: str
     customer_id: str | None
     answer: str
     partition: int
     offset: int
-    first: bool = True  # the first event of its order
+    first: bool = True
 
     @property
     def order(self) -> tuple[str, str]:
@@ -30,51 +30,61 @@ class Answered:
 async def remember_first(tx: Tx, answered: Sequence[Answered], *, now: datetime) -> set[bytes]:
     """Remember answers, each the first of its order and of its event; the others are left out. Returns the keys of the new.
 
-    Rows go in by order, so that two transactions with the same orders wait for each other in one direction only.
+    Rows go in sorted by order, so that two transactions with the same orders wait for each other in one direction only;
+    of several events of one order the earliest given goes in first, and stands.
     """
-    ordered = sorted(answered, key=lambda a: a.order)
+    ordered = sorted(answered, key=lambda a: (a.supplier_id, a.order_id))
     new = await rows(
         tx,
-        """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
+        f"""INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
                                 answered_at)
            SELECT event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", :now
-           FROM unnest(CAST(:event_keys AS bytea[]), CAST(:data_hashes AS bytea[]), CAST(:suppliers AS text[]),
-                       CAST(:orders AS text[]), CAST(:customers AS text[]), CAST(:answers AS text[]),
-                       CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-                AS t (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset")
-           ON CONFLICT DO NOTHING RETURNING event_key""",
-        {"now": now, **_columns(ordered), "customers": [a.customer_id for a in ordered]},
+           FROM {_COLUMNS}
+           ON CONFLICT DO NOTHING RETURNING event_key""",  # noqa: S608
+        {"now": now, **_columns(ordered)},
     )
-    return {row.event_key for row in new}
+    return {row[0] for row in new}
 
 
 async def remember_repeated(tx: Tx, answered: Sequence[Answered], *, now: datetime) -> set[bytes]:
     """Remember further events of answered orders, each with what it is told. Returns the keys of the new."""
     new = await rows(
         tx,
-        """INSERT INTO repeated_orders (event_key, data_hash, supplier_id, order_id, answer, partition, "offset",
+        f"""INSERT INTO repeated_orders (event_key, data_hash, supplier_id, order_id, answer, partition, "offset",
                                         answered_at)
            SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now
-           FROM unnest(CAST(:event_keys AS bytea[]), CAST(:data_hashes AS bytea[]), CAST(:suppliers AS text[]),
-                       CAST(:orders AS text[]), CAST(:answers AS text[]), CAST(:partitions AS int[]),
-                       CAST(:offsets AS bigint[]))
-                AS t (event_key, data_hash, supplier_id, order_id, answer, partition, "offset")
-           ON CONFLICT DO NOTHING RETURNING event_key""",
+           FROM {_COLUMNS}
+           ON CONFLICT DO NOTHING RETURNING event_key""",  # noqa: S608
         {"now": now, **_columns(sorted(answered, key=lambda a: a.event_key))},
     )
-    return {row.event_key for row in new}
+    return {row[0] for row in new}
 
 
-def _columns(answered: Sequence[Answered]) -> Mapping[str, list[object]]:
+# Columns go over as one text each: encoding arrays costs the client 0.3 µs an element. U+001F can stand in none of them:
+# ids hold no control characters, and JSON text escapes them. An id is never empty, so empty stands for null.
+_COLUMNS = """(SELECT substring(CAST(:keys AS bytea), 16 * i::int - 15, 16) AS event_key,
+                      substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8) AS data_hash,
+                      supplier_id, order_id, customer_id, answer, partition::int, "offset"::bigint
+               FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)),
+                           string_to_array(:customers, chr(31), ''), string_to_array(:answers, chr(31)),
+                           string_to_array(:partitions, chr(31)), string_to_array(:offsets, chr(31)))
+                    WITH ORDINALITY AS t (supplier_id, order_id, customer_id, answer, partition, "offset", i)) AS t"""
+
+
+def _columns(answered: Sequence[Answered]) -> Mapping[str, object]:
     return {
-        "event_keys": [a.event_key for a in answered],
-        "data_hashes": [a.data_hash for a in answered],
-        "suppliers": [a.supplier_id for a in answered],
-        "orders": [a.order_id for a in answered],
-        "answers": [a.answer for a in answered],
-        "partitions": [a.partition for a in answered],
-        "offsets": [a.offset for a in answered],
+        "keys": b"".join([a.event_key for a in answered]),
+        "hashes": b"".join([a.data_hash for a in answered]),
+        "suppliers": _BETWEEN.join([a.supplier_id for a in answered]),
+        "orders": _BETWEEN.join([a.order_id for a in answered]),
+        "customers": _BETWEEN.join([a.customer_id or "" for a in answered]),
+        "answers": _BETWEEN.join([a.answer for a in answered]),
+        "partitions": _BETWEEN.join([str(a.partition) for a in answered]),
+        "offsets": _BETWEEN.join([str(a.offset) for a in answered]),
     }
+
+
+_BETWEEN = "\x1f"
 
 
 async def events_before(tx: Tx, keys: Collection[bytes]) -> dict[bytes, Answered]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from relationship_worker.domain.relationship import Relationship, State, Version
 from relationship_worker.storage.database import Tx, rows, run
@@ -171,8 +172,7 @@ async def partners_by_number(tx: Tx, numbers: Collection[tuple[str, str]]) -> di
     return carriers
 
 
-@dataclass(frozen=True)
-class AsOf:
+class AsOf(NamedTuple):
     """The version in force at an instant: its number counts only of a partner."""
 
     version: int
@@ -183,20 +183,25 @@ class AsOf:
 async def versions_as_of(tx: Tx, asked: Sequence[tuple[str, str, datetime]]) -> list[AsOf | None]:
     """For each (supplier, customer, instant) the version in force then, its own instant included; None where none was.
 
-    Versions never go back in time, so it is the last one that is not later.
+    Versions never go back in time, so it is the last one that is not later. Ids and instants go over as one text each,
+    parted by U+001F, which no id can hold: encoding arrays costs the client 0.3 µs an element.
     """
     found = await rows(
         tx,
-        """SELECT t.i, v.version, v.state = 'partner' AS partner, v.customer_number
-           FROM unnest(CAST(:suppliers AS text[]), CAST(:customers AS text[]), CAST(:instants AS timestamptz[]))
-                WITH ORDINALITY AS t (s, c, at, i)
+        """SELECT t.i, v.version, v.state = 'partner', v.customer_number
+           FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:customers, chr(31)),
+                       string_to_array(:instants, chr(31))) WITH ORDINALITY AS t (s, c, at, i)
            CROSS JOIN LATERAL (
                SELECT version, state, customer_number FROM relationship_history
-               WHERE supplier_id = t.s AND customer_id = t.c AND valid_from <= t.at
+               WHERE supplier_id = t.s AND customer_id = t.c AND valid_from <= CAST(t.at AS timestamptz)
                ORDER BY version DESC LIMIT 1) AS v""",
-        {"suppliers": [a[0] for a in asked], "customers": [a[1] for a in asked], "instants": [a[2] for a in asked]},
+        {
+            "suppliers": "\x1f".join([a[0] for a in asked]),
+            "customers": "\x1f".join([a[1] for a in asked]),
+            "instants": "\x1f".join([a[2].isoformat() for a in asked]),
+        },
     )
     answers: list[AsOf | None] = [None] * len(asked)
-    for row in found:
-        answers[row.i - 1] = AsOf(row.version, row.partner, row.customer_number)
+    for i, version, partner, number in found:
+        answers[i - 1] = AsOf(version, partner, number)
     return answers
