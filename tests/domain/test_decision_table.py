@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import patient
 from relationship_worker.domain.customer_numbers import Channel, Ruling, Source, which_number
 from relationship_worker.domain.supplier import PartnerWithoutNumber, PublicCatalogue, Settings
 
@@ -87,6 +88,7 @@ def test_an_individual_number_that_equals_the_default_is_still_the_partners():
     assert ruling == Ruling(number="4711", source=Source.PARTNER, reason=None, rule=1)
 
 
+@patient
 @given(
     partner=st.booleans(),
     individual=st.sampled_from([None, "I"]),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from builders import patient
 from relationship_worker.domain.customer_number_text import InvalidCustomerNumber, customer_number
 
 # The 25 characters with the property White_Space in PropList.txt of the Unicode Character Database.
@@ -127,6 +128,7 @@ def test_a_supplier_chooses_the_length(length, text):
         customer_number(text + "1", max_length=length)
 
 
+@patient
 @given(st.text(max_size=30))
 @example("\u2000\u0308")
 @example("\u0344\u1fed")
@@ -139,6 +141,7 @@ def test_the_kept_form_is_kept_as_it_is(text):
     assert customer_number(kept, max_length=64) == kept
 
 
+@patient
 @given(st.text(min_size=1, max_size=30))
 def test_a_kept_number_is_visible_composed_and_trimmed(text):
     try:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import NOON
+from builders import NOON, patient
 from relationship_worker.domain.resubmission import InvalidResubmissionDate, due_at, is_time_zone, resubmission_date
 
 
@@ -148,6 +148,7 @@ days = st.dates(date(2000, 1, 1), date(2040, 12, 31))
 hours = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 
 
+@patient
 @given(day=days, hour=hours, zone=st.sampled_from(ZONES))
 def test_a_reminder_is_due_at_the_first_instant_at_which_the_clock_on_the_wall_shows_the_hour(day, hour, zone):
     asked = datetime.combine(day, hour)
@@ -159,6 +160,7 @@ def test_a_reminder_is_due_at_the_first_instant_at_which_the_clock_on_the_wall_s
     assert a_second_before.astimezone(ZoneInfo(zone)).replace(tzinfo=None) < asked
 
 
+@patient
 @given(day=days, hour=hours, zone=st.sampled_from(ZONES))
 def test_outside_gaps_a_reminder_is_due_at_the_hour_to_the_second(day, hour, zone):
     asked = datetime.combine(day, hour)
@@ -173,6 +175,7 @@ def test_outside_gaps_a_reminder_is_due_at_the_hour_to_the_second(day, hour, zon
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2190, 1, 1), timezones=st.just(UTC))
 
 
+@patient
 @given(moments, st.dates())
 def test_a_date_that_is_taken_is_never_too_early_nor_too_late(deferred_at, day):
     try:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import judged, minutes_after_noon, story
+from builders import judged, minutes_after_noon, patient, story
 from relationship_worker.domain.relationship import Changed, Kind, Relationship, State, after, decide
 
 ASK = judged(Kind.REQUEST)
@@ -100,6 +100,7 @@ inputs = st.builds(
 )
 
 
+@patient
 @given(st.lists(inputs, max_size=30))
 def test_versions_count_without_gaps_and_never_go_back_in_time_whatever_comes(told):
     relationship = Relationship()
@@ -118,6 +119,7 @@ def test_versions_count_without_gaps_and_never_go_back_in_time_whatever_comes(to
         assert later.previous_number == earlier.customer_number
 
 
+@patient
 @given(st.lists(inputs, max_size=30), inputs)
 def test_an_input_that_changed_something_changes_nothing_more_at_once_unless_it_defers(told, again):
     relationship = Relationship()
@@ -131,6 +133,7 @@ def test_an_input_that_changed_something_changes_nothing_more_at_once_unless_it_
     assert again.kind is Kind.DEFER or not isinstance(repeated, Changed)
 
 
+@patient
 @given(st.lists(inputs, max_size=30))
 def test_no_relationship_is_ever_invented_from_a_decision(told):
     relationship = Relationship()
