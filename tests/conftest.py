@@ -1,0 +1,7 @@
+"""What every test may ask for."""
+
+from database_fixtures import database, database_url, empty_database_url, migrated_template
+from roads.driving import road, topic_prefix
+from stack_fixtures import stack
+
+__all__ = ["database", "database_url", "empty_database_url", "migrated_template", "road", "stack", "topic_prefix"]
