@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import until
 
 from relationship_worker.local.stack import Stack
@@ -107,6 +108,14 @@ class Road:
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 
+    async def make_inputs(self) -> None:
+        """The marketplace's topics, which take larger records than the worker does."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.kafka_bootstrap_servers)
+        await admin.start()
+        config = {"max.message.bytes": str(9 * 1024 * 1024)}
+        await admin.create_topics([NewTopic(self.prefix + topic, PARTITIONS, 1, topic_configs=config) for topic in INPUTS])
+        await admin.close()
+
     async def init(self) -> None:
         code, _, err = await self.command("init")
         assert code == 0, err
@@ -160,10 +169,13 @@ class Road:
         partition: int | None = None,
     ) -> tuple[int, int]:
         """A record, byte for byte; where it lies."""
-        done = await self.producer.send_and_wait(
-            self.prefix + topic, value, key=key, headers=headers, partition=partition
-        )
-        return done.partition, done.offset
+        if partition is None:
+            done = await self.producer.send_and_wait(self.prefix + topic, value, key=key, headers=headers)
+            return done.partition, done.offset
+        batch = self.producer.create_batch()  # takes what `send` refuses: neither key nor value, headers without one
+        batch.append(timestamp=None, key=key, value=value, headers=headers)
+        sent = await self.producer.send_batch(batch, self.prefix + topic, partition=partition)
+        return partition, (await sent).offset
 
     async def request(self, customer: str, **more: Any) -> str:
         return await self.send("marketplace.connection.requested", pair(customer), **more)
@@ -273,6 +285,7 @@ async def road(stack: Stack, database_url: str, topic_prefix: str, tmp_path: Pat
     await producer.start()
     made = Road(stack, database_url, topic_prefix, producer, folder=tmp_path)
     try:
+        await made.make_inputs()
         await made.init()
         yield made
     finally:
