@@ -82,7 +82,9 @@ async def init(settings: Settings) -> TopicReport:
         replication=settings.replication,
         min_insync_replicas=settings.min_insync_replicas,
     )
-    return await _wait_for("Kafka", lambda: make_topics(connection(settings), wanted), settings.start_seconds)
+    kafka = connection(settings)
+    report: TopicReport = await _wait_for("Kafka", lambda: make_topics(kafka, wanted), settings.start_seconds)
+    return report
 
 
 async def run(settings: Settings, only: Only | None) -> None:
@@ -186,9 +188,7 @@ class Worker:
         await keep_running(lane, road)
 
     async def _relay(self, lane: Lane) -> None:
-        road = RelayRoad(
-            lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell
-        )
+        road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
         await keep_running(lane, road)
 
     def _transactions(self, lane: Lane) -> Transactions:
@@ -273,7 +273,9 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
 
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        log.info("waiting", what=what, error=describe(error) if error else "", seconds=round(state.seconds_since_start or 0))
+        log.info(
+            "waiting", what=what, error=describe(error) if error else "", seconds=round(state.seconds_since_start or 0)
+        )
 
     away: Collection[type[BaseException]] = (KafkaError, *ConnectionLost)
     try:
@@ -288,6 +290,8 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
     except RetryError as why:
         error = why.last_attempt.exception()
         kind = describe(error) if error else "no answer"
-        raise CannotStart(f"{what} can't be reached within {seconds:g} s ({kind}): is it running, and is the address right?") from None
+        raise CannotStart(
+            f"{what} can't be reached within {seconds:g} s ({kind}): is it running, and is the address right?"
+        ) from None
     except (SchemaMismatch, TopicsMissing) as why:
         raise CannotStart(str(why)) from None

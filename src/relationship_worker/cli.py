@@ -29,7 +29,9 @@ def main() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _version(show: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False) -> None:
+def _version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
     if show:
         typer.echo(version("relationship-worker"))
         raise typer.Exit

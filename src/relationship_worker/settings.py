@@ -32,7 +32,10 @@ class Settings(BaseSettings):
         default=None, ge=1, le=10, description="replicas of topics that init makes; empty: the broker's default"
     )
     min_insync_replicas: int | None = Field(
-        default=None, ge=1, le=10, description="min.insync.replicas of topics that init makes; empty: the broker's default"
+        default=None,
+        ge=1,
+        le=10,
+        description="min.insync.replicas of topics that init makes; empty: the broker's default",
     )
     freshness_seconds: float = Field(
         default=2.0, ge=0, le=60, description="seconds that orders wait for decisions published before them, at most"
@@ -40,7 +43,9 @@ class Settings(BaseSettings):
     parked_hours: float = Field(
         default=24.0, gt=0, le=24 * 90, description="hours that a decision waits for its request; fractions allowed"
     )
-    database_connections: int = Field(default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most")
+    database_connections: int = Field(
+        default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most"
+    )
     start_seconds: float = Field(
         default=30.0, ge=0, le=3600, description="seconds that a start waits for Kafka and PostgreSQL, at most"
     )

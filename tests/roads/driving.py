@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from waiting import until
 
 from relationship_worker.local.stack import Stack
+from waiting import until
 
 REQUESTS, DECISIONS, ORDERS = "connection-requests", "relationship-decisions", "orders"
 INPUTS = (REQUESTS, DECISIONS, ORDERS)
@@ -113,7 +113,9 @@ class Road:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.kafka_bootstrap_servers)
         await admin.start()
         config = {"max.message.bytes": str(9 * 1024 * 1024)}
-        await admin.create_topics([NewTopic(self.prefix + topic, PARTITIONS, 1, topic_configs=config) for topic in INPUTS])
+        await admin.create_topics(
+            [NewTopic(self.prefix + topic, PARTITIONS, 1, topic_configs=config) for topic in INPUTS]
+        )
         await admin.close()
 
     async def init(self) -> None:

@@ -171,7 +171,12 @@ async def send_bad(road: Road, topic: str, bad: Bad) -> tuple[int, int]:
         **dict(bad.instead),
     }
     kept: list[tuple[str, bytes | None]] = [(name, text) for name, text in headers.items() if name not in bad.without]
-    odd: list[tuple[str, bytes | None]] = [("x-bytes", b"\xff\x00"), ("x-null", None), ("x-twice", b"1"), ("x-twice", b"2")]
+    odd: list[tuple[str, bytes | None]] = [
+        ("x-bytes", b"\xff\x00"),
+        ("x-null", None),
+        ("x-twice", b"1"),
+        ("x-twice", b"2"),
+    ]
     return await road.raw(topic, bad.value, [*kept, *odd], key=bad.key, partition=1)
 
 

@@ -3,7 +3,22 @@
 import unicodedata
 
 # Unicode White_Space: what `str.strip()` takes, less the four separators U+001C..U+001F, which are control characters.
-WHITE_SPACE = "".join(chr(c) for c in (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+WHITE_SPACE = "".join(
+    chr(c)
+    for c in (
+        *range(0x09, 0x0E),
+        0x20,
+        0x85,
+        0xA0,
+        0x1680,
+        *range(0x2000, 0x200B),
+        0x2028,
+        0x2029,
+        0x202F,
+        0x205F,
+        0x3000,
+    )
+)
 
 # Control, format (zero-width, bidi), surrogate, line and paragraph separators: invisible in an ERP's mask, so refused.
 REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from relationship_worker.domain.supplier import PartnerWithoutNumber, PublicCatalogue, Settings
 
+
 class Channel(StrEnum):
     """Where an order was placed."""
 

@@ -134,6 +134,7 @@ Outcome = Changed | Unchanged | Refused | Parked
 
 AHEAD = timedelta(minutes=5)  # how far a sender's clock may be ahead of ours
 
+
 class _Cell(Enum):
     SET_NUMBER = auto()
 

@@ -1,6 +1,6 @@
 """A supplier's settings: what they are, which values make sense, and what a change leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import time
 from enum import StrEnum
@@ -57,7 +57,8 @@ def changed(settings: Settings, change: Mapping[str, object]) -> Settings:
     # The length first: a default number in the same change is held against the new one.
     longest = _max_length(known.get("customer_number_max_length", settings.customer_number_max_length))
     new = {
-        name: getattr(BUILT_IN, name) if value is None else _READERS[name](value, longest) for name, value in known.items()
+        name: getattr(BUILT_IN, name) if value is None else _READERS[name](value, longest)
+        for name, value in known.items()
     }
     return replace(settings, **new)  # type: ignore[arg-type]
 
@@ -103,7 +104,7 @@ def _choice(name: str, kind: type[StrEnum], value: object) -> StrEnum:
     raise InvalidSettings(f"{name} takes {' or '.join(kind)}")
 
 
-_READERS = {
+_READERS: dict[str, Callable[[object, int], object]] = {
     "default_customer_number": _number,
     "time_zone": _zone,
     "reminder_time": _time,

@@ -23,7 +23,7 @@ class Batch:
     next_position: int
 
 
-class LostDelivery(KafkaError):
+class LostDelivery(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
     """Records were fetched but not delivered: the lane is to be opened anew, which fetches them again."""
 
 

@@ -28,7 +28,7 @@ Work = Callable[[Lane], Awaitable[None]]
 """What is done on a lane until it closes. Never raises."""
 
 
-class Subscription(ConsumerRebalanceListener):
+class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Starts a lane for every partition that this worker is given, and ends it before the partition goes elsewhere."""
 
     def __init__(self, broker: KafkaBroker, kafka: Connection, work: dict[str, Work]) -> None:

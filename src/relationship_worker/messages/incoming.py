@@ -25,7 +25,9 @@ SETTINGS_CHANGED = "supplier.settings.changed"
 
 ID_PATTERN = r"^[A-Za-z0-9._:@+-]{1,64}$"
 _ID = re.compile(r"[A-Za-z0-9._:@+-]{1,64}", re.ASCII)
-PartyId = Annotated[str, Meta(description="1 to 64 letters, digits and . _ : @ + -", extra_json_schema={"pattern": ID_PATTERN})]
+PartyId = Annotated[
+    str, Meta(description="1 to 64 letters, digits and . _ : @ + -", extra_json_schema={"pattern": ID_PATTERN})
+]
 Text = Annotated[str, Meta(description="any text but U+0000 and lone surrogates")]
 
 
@@ -269,5 +271,3 @@ def _check_texts(value: object, place: str) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_texts(item, f"{place}[]")
-
-

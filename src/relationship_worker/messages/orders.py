@@ -88,9 +88,7 @@ NOT_CAUGHT_UP = "decisions_not_caught_up"
 
 def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> str:
     """The ANSWER of the contract as JSON text."""
-    before, after = _around_as_of(
-        ruling, version, order.customer_id is None, not order.channel_known, caught_up
-    )
+    before, after = _around_as_of(ruling, version, order.customer_id is None, not order.channel_known, caught_up)
     return before + write_time(order.created_at) + after
 
 

@@ -7,7 +7,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from relationship_worker.domain.relationship import Refusal, State
-from relationship_worker.messages.envelope import Envelope, Headers, InvalidMessage
+from relationship_worker.messages.envelope import Headers, InvalidMessage
 from relationship_worker.messages.times import write_time
 
 SOURCE = b"relationship-worker"
@@ -174,9 +174,7 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     trace: tuple[tuple[str, bytes], ...] = ()
 
 
-def headers_of(
-    cause: Cause, *, suffix: str, type_: str, subject: str, now: str
-) -> list[tuple[str, bytes | None]]:
+def headers_of(cause: Cause, *, suffix: str, type_: str, subject: str, now: str) -> list[tuple[str, bytes | None]]:
     """The CloudEvents attributes of an output. The id is the cause's key and a suffix: a retry can't invent another."""
     headers: list[tuple[str, bytes | None]] = [
         ("ce_specversion", b"1.0"),
@@ -233,5 +231,3 @@ def dead_letter(
         ("deadletter-offset", str(offset).encode()),
     ]
     return Message(topic=DEAD_LETTERS, key=key, value=value, headers=[*headers, *added], partition=to_partition)
-
-

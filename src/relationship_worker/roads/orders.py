@@ -122,9 +122,7 @@ class OrdersRoad:
                 unreadable.append((record, why))
         return asked, unreadable
 
-    async def _answer(
-        self, asked: Sequence[Asked]
-    ) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
+    async def _answer(self, asked: Sequence[Asked]) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
         """Answer by the facts of every decision that was published before the batch was fetched, and remember it."""
         ends = await self.ends.now()
         patience = asyncio.get_running_loop().time() + self.freshness_seconds
@@ -251,9 +249,7 @@ def _cause(asked: Asked) -> Cause:
 def _enriched(told: Told, now: str) -> tuple[Message, str | None]:
     order = told.asked.order
     number = read_answer(told.answer).number
-    headers = headers_of(
-        _cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now
-    )
+    headers = headers_of(_cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now)
     headers.append(("ce_supplierid", order.supplier_id.encode()))
     if order.customer_id is not None:
         headers.append(("ce_customerid", order.customer_id.encode()))

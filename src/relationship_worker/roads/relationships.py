@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -46,7 +47,16 @@ from relationship_worker.messages.outgoing import (
 )
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.running import StopLane, check_position
-from relationship_worker.storage import deferrals, inbox, outbox, parked, personal_data, positions, relationships, suppliers
+from relationship_worker.storage import (
+    deferrals,
+    inbox,
+    outbox,
+    parked,
+    personal_data,
+    positions,
+    relationships,
+    suppliers,
+)
 from relationship_worker.storage.database import Tx, transaction
 from relationship_worker.storage.deferrals import Deferral
 from relationship_worker.storage.parked import ParkedDecision
@@ -381,7 +391,7 @@ class Desk:
                 previous=version.previous_number,
                 shared=shared,
             )
-        told = {
+        told: dict[str, Any] = {
             "supplier_id": pair[0],
             "customer_id": pair[1],
             "version": version.version,

@@ -90,7 +90,9 @@ def check_position(lane: Lane, position: int, *, first: int, end: int) -> None:
         )
 
 
-async def run_periodically(run_once: Callable[[], Awaitable[int]], *, every: float, name: str, until: asyncio.Event) -> None:
+async def run_periodically(
+    run_once: Callable[[], Awaitable[int]], *, every: float, name: str, until: asyncio.Event
+) -> None:
     """Call `run_once` every so many seconds, at once again while it finds work, until told to stop."""
     pause = FIRST_PAUSE
     while not until.is_set():
@@ -118,7 +120,7 @@ def is_own_fault(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """The kinds of the error and its causes. Never its text: drivers put rows and payloads into it."""
-    kinds = []
+    kinds: list[str] = []
     seen: BaseException | None = error
     while seen is not None and len(kinds) < 4:
         kinds.append(type(getattr(seen, "orig", None) or seen).__name__)

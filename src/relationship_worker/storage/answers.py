@@ -40,7 +40,7 @@ async def remember_first(tx: Tx, answered: Sequence[Answered], *, now: datetime)
                                 answered_at)
            SELECT event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", :now
            FROM {_COLUMNS}
-           ON CONFLICT DO NOTHING RETURNING event_key""",  # noqa: S608
+           ON CONFLICT DO NOTHING RETURNING event_key""",
         {"now": now, **_columns(ordered)},
     )
     return {row[0] for row in new}
@@ -54,7 +54,7 @@ async def remember_repeated(tx: Tx, answered: Sequence[Answered], *, now: dateti
                                         answered_at)
            SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now
            FROM {_COLUMNS}
-           ON CONFLICT DO NOTHING RETURNING event_key""",  # noqa: S608
+           ON CONFLICT DO NOTHING RETURNING event_key""",
         {"now": now, **_columns(sorted(answered, key=lambda a: a.event_key))},
     )
     return {row[0] for row in new}

@@ -32,7 +32,11 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=False,
-        connect_args={"command_timeout": COMMAND_TIMEOUT, "timeout": 10, "server_settings": {"application_name": "relationship-worker"}},
+        connect_args={
+            "command_timeout": COMMAND_TIMEOUT,
+            "timeout": 10,
+            "server_settings": {"application_name": "relationship-worker"},
+        },
     )
 
 
@@ -55,7 +59,9 @@ async def run(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -
 
 async def alone(tx: Tx, task: str) -> bool:
     """True for one transaction at a time: whoever else asks for the same task meanwhile is told no, and does not wait."""
-    [row] = await rows(tx, "SELECT pg_try_advisory_xact_lock(hashtext(:task)) AS mine", {"task": f"relationship-worker:{task}"})
+    [row] = await rows(
+        tx, "SELECT pg_try_advisory_xact_lock(hashtext(:task)) AS mine", {"task": f"relationship-worker:{task}"}
+    )
     return bool(row.mine)
 
 
@@ -96,4 +102,6 @@ async def check_schema(database: AsyncEngine) -> None:
         found = await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
     if found != wanted:
         have = f"version {found}" if found else "no schema"
-        raise SchemaMismatch(f"the database has {have}, this worker needs version {wanted}: run `relationship-worker init`")
+        raise SchemaMismatch(
+            f"the database has {have}, this worker needs version {wanted}: run `relationship-worker init`"
+        )

@@ -110,7 +110,9 @@ def _instants(days: Iterable[date], settings: Settings) -> Iterable[datetime]:
 
 async def suppliers_with_deferrals(tx: Tx) -> list[str]:
     """Whose reminders would move if the zones' rules changed."""
-    return [row.supplier_id for row in await rows(tx, "SELECT DISTINCT supplier_id FROM deferrals ORDER BY supplier_id")]
+    return [
+        row.supplier_id for row in await rows(tx, "SELECT DISTINCT supplier_id FROM deferrals ORDER BY supplier_id")
+    ]
 
 
 def _read(row: Any) -> Deferral:

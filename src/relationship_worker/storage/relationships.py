@@ -16,7 +16,7 @@ Pair = tuple[str, str]
 class Kept:
     """A relationship with what is kept beside its state: profile and assortment as JSON text, and when they were told."""
 
-    relationship: Relationship = Relationship()
+    relationship: Relationship
     profile: str | None = None
     profile_at: datetime | None = None
     assortment: str | None = None
