@@ -6,7 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import settings
 
-from relationship_worker.domain.relationship import Changed, Input, Judged, Kind, Relationship, State, after, decide
+from relationship_worker.domain.relationship import (
+    Changed,
+    Input,
+    Judged,
+    Kind,
+    Relationship,
+    State,
+    Version,
+    after,
+    decide,
+)
 from relationship_worker.messages.envelope import Envelope
 
 patient = settings(deadline=None)  # how long one example takes says nothing on a machine that is shared
@@ -113,3 +123,25 @@ PAIR = {"supplier_id": "s-1", "customer_id": "c-1"}
 def an_order(**fields: object) -> dict[str, object]:
     """An order document; a field given as None is null."""
     return {"order_id": "o-1", **PAIR, **fields}
+
+
+def a_version(
+    version: int, at: datetime = NOON, state: State = State.PARTNER, number: str | None = None, **told: object
+) -> Version:
+    """A row of history."""
+    return Version(
+        **{
+            "version": version,
+            "valid_from": at,
+            "state": state,
+            "previous_state": State.REQUESTED,
+            "customer_number": number,
+            "previous_number": None,
+            "brings_number": False,
+            "decided_by": "j.meier",
+            "reason": None,
+            "resubmission_date": None,
+            "previously_rejected": False,
+            **told,
+        }
+    )

@@ -1,0 +1,220 @@
+"""Answers to orders: the first one stands, and the same event is answered once."""
+
+import asyncio
+
+import pytest
+
+from builders import NOON
+from relationship_worker.storage.answers import Answered, events_before, remember_first, remember_repeated, told_last
+from relationship_worker.storage.database import transaction
+from storage.locks import somebody_waits_for_a_lock
+
+
+def key(event: int) -> bytes:
+    return event.to_bytes(16, "big")
+
+
+def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: object) -> Answered:
+    return Answered(
+        **{
+            "event_key": key(event),
+            "data_hash": event.to_bytes(8, "little"),
+            "supplier_id": "s-1",
+            "order_id": order,
+            "customer_id": "c-1",
+            "answer": answer,
+            "partition": 0,
+            "offset": event,
+            **fields,
+        }
+    )
+
+
+async def remembered(database, *answered):
+    async with transaction(database) as tx:
+        return await remember_first(tx, answered, now=NOON)
+
+
+async def told(database, *orders):
+    async with transaction(database) as tx:
+        return await told_last(tx, [("s-1", order) for order in orders])
+
+
+async def before(database, *events):
+    async with transaction(database) as tx:
+        return await events_before(tx, [key(event) for event in events])
+
+
+async def test_first_answers_are_remembered(database):
+    assert await remembered(database, an_answer(1, "o-1"), an_answer(2, "o-2")) == {key(1), key(2)}
+
+
+async def test_what_an_event_was_told_is_known_when_it_comes_again(database):
+    answer = an_answer(1, answer='{"number":"00042"}', partition=3, offset=12345678901)
+    await remembered(database, answer)
+
+    assert await before(database, 1, 2) == {key(1): answer}
+
+
+async def test_the_same_event_is_answered_once(database):
+    await remembered(database, an_answer(1, answer='"first"'))
+
+    assert await remembered(database, an_answer(1, answer='"second"'), an_answer(2, "o-2")) == {key(2)}
+    assert await told(database, "o-1") == {("s-1", "o-1"): '"first"'}
+
+
+async def test_another_event_of_an_order_leaves_the_first_answer(database):
+    await remembered(database, an_answer(1, answer='"first"'))
+
+    assert await remembered(database, an_answer(2, answer='"second"')) == set()
+    assert await told(database, "o-1", "o-2") == {("s-1", "o-1"): '"first"'}
+    assert await before(database, 2) == {}
+
+
+async def test_of_two_events_of_an_order_the_earlier_stands(database):
+    new = await remembered(database, an_answer(2, answer='"earlier"'), an_answer(1, answer='"later"'))
+
+    assert new == {key(2)}
+    assert await told(database, "o-1") == {("s-1", "o-1"): '"earlier"'}
+
+
+async def test_an_event_is_not_used_for_two_orders(database):
+    await remembered(database, an_answer(1, "o-1"))
+
+    assert await remembered(database, an_answer(1, "o-2", '"other"')) == set()
+    assert await told(database, "o-2") == {}
+
+
+async def test_a_repeated_order_is_remembered_with_what_it_was_told(database):
+    await remembered(database, an_answer(1))
+    repeated = an_answer(2, answer='"as told"')
+
+    async with transaction(database) as tx:
+        assert await remember_repeated(tx, [repeated], now=NOON) == {key(2)}
+        assert await remember_repeated(tx, [repeated, an_answer(3)], now=NOON) == {key(3)}
+
+    found = (await before(database, 2))[key(2)]
+    assert (found.answer, found.data_hash, found.offset, found.first) == ('"as told"', repeated.data_hash, 2, False)
+    assert (await before(database, 1))[key(1)].first
+
+
+async def test_orders_of_two_suppliers_are_two_orders(database):
+    await remembered(database, an_answer(1, answer='"one"'), an_answer(2, answer='"two"', supplier_id="s-2"))
+
+    async with transaction(database) as tx:
+        last = await told_last(tx, [("s-1", "o-1"), ("s-2", "o-1"), ("s-3", "o-1")])
+
+    assert last == {("s-1", "o-1"): '"one"', ("s-2", "o-1"): '"two"'}
+
+
+HOSTILE = [
+    *(
+        "NULL",
+        "null",
+        "{}",
+        "{a,b}",
+        '"',
+        "\\",
+        "\\x41",
+        ",",
+        "'; DROP TABLE answers; --",
+        ":now",
+        "%(a)s",
+        "$1",
+        "a b",
+    ),
+    *("Ü", "u\u0308", "客户", "😀", "\U0010ffff", "\ufffd", "x" * 128),
+]
+
+
+async def test_any_order_id_and_any_answer_is_text(database):
+    orders = [an_answer(n, text, f'{{"number":"{n}{text}"}}', offset=n * 7) for n, text in enumerate(HOSTILE)]
+
+    new = await remembered(database, *orders)
+
+    assert new == {order.event_key for order in orders}
+    assert await before(database, *range(len(HOSTILE))) == {order.event_key: order for order in orders}
+    assert await told(database, *HOSTILE) == {("s-1", order.order_id): order.answer for order in orders}
+
+
+@pytest.mark.parametrize("customers", [[None], [None, None], ["c-1", None, "c-2"], [None, "NULL", None]])
+async def test_a_walk_in_has_no_customer(database, customers):
+    orders = [an_answer(n, f"o-{n}", customer_id=customer) for n, customer in enumerate(customers)]
+
+    await remembered(database, *orders)
+
+    found = await before(database, *range(len(customers)))
+    assert [found[order.event_key].customer_id for order in orders] == customers
+
+
+async def test_each_of_many_answers_keeps_what_is_its_own(database):
+    orders = [an_answer(n, f"o-{n % 7}-{n}", f'"{n}"', partition=n % 4, offset=n * n) for n in range(600)]
+
+    await remembered(database, *orders)
+
+    assert await before(database, *range(600)) == {order.event_key: order for order in orders}
+
+
+async def test_nothing_is_remembered_of_nothing(database):
+    async with transaction(database) as tx:
+        assert await remember_first(tx, [], now=NOON) == set()
+        assert await remember_repeated(tx, [], now=NOON) == set()
+        assert await events_before(tx, []) == {}
+        assert await told_last(tx, []) == {}
+
+
+async def test_the_first_answer_stands_when_two_workers_answer_at_once(database):
+    async with transaction(database) as tx:
+        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        second = asyncio.create_task(remembered(database, an_answer(2, answer='"second"'), an_answer(3, "o-3")))
+        await somebody_waits_for_a_lock(database)
+
+    assert await second == {key(3)}
+    assert await told(database, "o-1") == {("s-1", "o-1"): '"first"'}
+
+
+async def test_whoever_came_second_sees_the_first_answer_in_the_same_transaction(database):
+    async def answer_and_look():
+        async with transaction(database) as tx:
+            await remember_first(tx, [an_answer(2, answer='"second"')], now=NOON)
+            return await told_last(tx, [("s-1", "o-1")])
+
+    async with transaction(database) as tx:
+        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        second = asyncio.create_task(answer_and_look())
+        await somebody_waits_for_a_lock(database)
+
+    assert await second == {("s-1", "o-1"): '"first"'}
+
+
+async def test_the_second_answer_stands_where_the_first_was_never_told(database):
+    async with database.connect() as tx:
+        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        second = asyncio.create_task(remembered(database, an_answer(2, answer='"second"')))
+        await somebody_waits_for_a_lock(database)
+        await tx.rollback()
+
+    assert await second == {key(2)}
+    assert await told(database, "o-1") == {("s-1", "o-1"): '"second"'}
+
+
+async def test_workers_with_the_same_orders_do_not_wait_in_a_circle(database):
+    async with transaction(database) as tx:
+        await remember_first(tx, [an_answer(1, "a")], now=NOON)
+        second = asyncio.create_task(remembered(database, *(an_answer(n, order) for n, order in [(5, "b"), (6, "a")])))
+        await somebody_waits_for_a_lock(database)
+        await remember_first(tx, [an_answer(2, "b")], now=NOON)
+
+    assert await second == set()
+
+
+async def test_many_workers_with_the_same_orders_agree_on_one_answer_each(database):
+    def batch(worker: int) -> list[Answered]:
+        return [an_answer(worker * 100 + n, f"o-{n}", f'"{worker}"') for n in range(50)]
+
+    new = await asyncio.gather(*(remembered(database, *batch(worker)) for worker in range(4)))
+
+    assert sum(len(keys) for keys in new) == 50
+    last = await told(database, *(f"o-{n}" for n in range(50)))
+    by_event = {a.event_key: a for worker in range(4) for a in batch(worker)}
+    assert last == {by_event[k].order: by_event[k].answer for keys in new for k in keys}

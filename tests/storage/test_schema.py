@@ -1,0 +1,135 @@
+"""The database's schema: made once, by whoever comes first, and checked by everybody."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import make_url
+
+from relationship_worker.storage.database import (
+    ConnectionLost,
+    SchemaMismatch,
+    alone,
+    check_schema,
+    migrate,
+    open_database,
+    rows,
+    run,
+    transaction,
+)
+from relationship_worker.storage.notes import note, write_note
+
+
+@pytest.fixture
+async def empty_database(empty_database_url):
+    engine = open_database(empty_database_url, connections=3)
+    yield engine
+    await engine.dispose()
+
+
+async def tables(database) -> set[str]:
+    async with transaction(database) as tx:
+        found = await rows(tx, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {row.tablename for row in found}
+
+
+async def test_a_migrated_database_has_the_schema_of_this_worker(empty_database):
+    await migrate(empty_database)
+
+    await check_schema(empty_database)
+    assert {"positions", "inbox", "relationships", "answers", "outbox"} <= await tables(empty_database)
+
+
+async def test_migrating_again_keeps_what_is_there(database):
+    async with transaction(database) as tx:
+        await write_note(tx, "a note", "kept")
+
+    await migrate(database)
+    await migrate(database)
+
+    await check_schema(database)
+    async with transaction(database) as tx:
+        assert await note(tx, "a note") == "kept"
+
+
+async def test_two_who_migrate_at_once_wait_for_each_other(empty_database):
+    await asyncio.gather(migrate(empty_database), migrate(empty_database))
+
+    await check_schema(empty_database)
+
+
+async def test_a_database_without_a_schema_is_named_with_what_to_do(empty_database):
+    with pytest.raises(SchemaMismatch, match=r"no schema, .* needs version \w+: run `relationship-worker init`"):
+        await check_schema(empty_database)
+
+
+async def test_a_schema_of_another_version_is_named_with_what_to_do(database):
+    async with transaction(database) as tx:
+        await run(tx, "UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SchemaMismatch, match=r"has version 9999, .* needs version \w+: run `relationship-worker init`"):
+        await check_schema(database)
+
+
+async def test_a_schema_that_was_begun_and_never_made_is_no_schema(database):
+    async with transaction(database) as tx:
+        await run(tx, "DELETE FROM alembic_version")
+
+    with pytest.raises(SchemaMismatch, match="no schema"):
+        await check_schema(database)
+
+
+async def test_a_database_that_is_not_there_is_no_wrong_schema(database_url):
+    nowhere = open_database(
+        make_url(database_url).set(database="never_made").render_as_string(hide_password=False), connections=1
+    )
+
+    with pytest.raises(ConnectionLost):
+        await check_schema(nowhere)
+
+    await nowhere.dispose()
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database):
+    async def fail():
+        async with transaction(database) as tx:
+            await write_note(tx, "a note", "never")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    async with transaction(database) as tx:
+        assert await note(tx, "a note") is None
+
+
+async def test_a_note_is_written_over(database):
+    async with transaction(database) as tx:
+        await write_note(tx, "a note", "old")
+        await write_note(tx, "a note", "new")
+        await write_note(tx, "another", "other")
+
+    async with transaction(database) as tx:
+        assert await note(tx, "a note") == "new"
+
+
+async def test_one_at_a_time_does_a_task_and_nobody_waits(database):
+    async with transaction(database) as first, transaction(database) as second:
+        assert await alone(first, "reminders")
+        assert not await alone(second, "reminders")
+        assert await alone(second, "parked decisions")
+
+
+async def test_whoever_does_a_task_alone_may_ask_again(database):
+    async with transaction(database) as tx:
+        assert await alone(tx, "reminders")
+        assert await alone(tx, "reminders")
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_a_task_is_free_again_when_its_transaction_ends(database, end):
+    async with database.connect() as tx:
+        assert await alone(tx, "reminders")
+        await getattr(tx, end)()
+
+        async with transaction(database) as other:
+            assert await alone(other, "reminders")
