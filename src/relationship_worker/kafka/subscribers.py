@@ -13,6 +13,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.middlewares import BaseMiddleware
 
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
+from relationship_worker.kafka.header_names import tolerate_odd_header_names
 from relationship_worker.kafka.lanes import Lane
 
 log = structlog.get_logger()
@@ -137,6 +138,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
 def open_broker(kafka: Connection) -> KafkaBroker:
     """A broker that decodes nothing, logs no message and makes no topic."""
+    tolerate_odd_header_names()
     return KafkaBroker(
         kafka.bootstrap_servers,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
