@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,17 +279,24 @@ def topic_prefix() -> str:
     return f"t{uuid4().hex[:10]}."
 
 
-@pytest_asyncio.fixture
-async def road(stack: Stack, database_url: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Road]:
+@asynccontextmanager
+async def opened_road(stack: Stack, database_url: str, prefix: str, folder: Path) -> AsyncIterator[Road]:
     """Topics and schema are there; no worker runs yet."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.kafka_bootstrap_servers, max_request_size=9 * 1024 * 1024, enable_idempotence=True
     )
     await producer.start()
-    made = Road(stack, database_url, topic_prefix, producer, folder=tmp_path)
+    made = Road(stack, database_url, prefix, producer, folder=folder)
     try:
         await made.make_inputs()
         await made.init()
         yield made
     finally:
         await made.close()
+
+
+@pytest_asyncio.fixture
+async def road(stack: Stack, database_url: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Road]:
+    """A road of the test's own, on the servers of the whole run."""
+    async with opened_road(stack, database_url, topic_prefix, tmp_path) as made:
+        yield made

@@ -1,0 +1,126 @@
+"""Starting, stopping, and dependencies that go away."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from relationship_worker.local.processes import free_port
+from roads.driving import ORDERS, PARTITIONS, Road
+from waiting import until
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"  # port 1: nobody listens
+MISSING, USAGE = 3, 2  # exit codes
+
+
+async def test_a_missing_postgresql_is_one_clear_line_and_an_exit_code(road: Road):
+    code, _, err = await road.command("run", DATABASE_URL=NOBODY, RELATIONSHIP_WORKER_START_SECONDS="1")
+
+    assert code == MISSING
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("relationship-worker: PostgreSQL can't be reached within 1 s")
+
+
+async def test_a_missing_kafka_is_one_clear_line_and_an_exit_code(road: Road):
+    nobody = f"127.0.0.1:{free_port()}"
+    code, _, err = await road.command("run", KAFKA_BOOTSTRAP_SERVERS=nobody, RELATIONSHIP_WORKER_START_SECONDS="1")
+
+    assert code == MISSING
+    assert err.strip().splitlines()[-1].startswith("relationship-worker: Kafka can't be reached within 1 s")
+
+
+async def test_a_missing_schema_says_what_to_run(road: Road, empty_database_url: str):
+    code, _, err = await road.command("run", DATABASE_URL=empty_database_url)
+
+    assert (code, err.count("\n")) == (MISSING, 1)
+    assert "no schema" in err
+    assert "run `relationship-worker init`" in err
+
+
+async def test_missing_topics_are_named(road: Road):
+    code, _, err = await road.command("run", RELATIONSHIP_WORKER_TOPIC_PREFIX="nowhere.")
+
+    assert code == MISSING
+    assert "nowhere.orders" in err
+    assert "run `relationship-worker init`" in err
+
+
+async def test_a_setting_that_makes_no_sense_stops_the_start_and_is_named(road: Road):
+    code, _, err = await road.command("run", RELATIONSHIP_WORKER_FRESHNESS_SECONDS="soon")
+
+    assert code == USAGE
+    assert len(err.strip().splitlines()) == 1
+    assert "RELATIONSHIP_WORKER_FRESHNESS_SECONDS" in err
+
+
+async def test_init_is_repeatable_and_names_a_topic_that_differs_without_altering_it(road: Road):
+    prefix = f"{road.prefix}own."
+    admin = AIOKafkaAdminClient(bootstrap_servers=road.stack.kafka_bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"{prefix}orders", 7, 1), NewTopic(f"{prefix}dead-letters", 2, 1)])
+
+    code, out, err = await road.command("init", RELATIONSHIP_WORKER_TOPIC_PREFIX=prefix)
+    again, _, _ = await road.command("init", RELATIONSHIP_WORKER_TOPIC_PREFIX=prefix)
+    found = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics() if t["topic"].startswith(prefix)}
+    await admin.close()
+
+    assert (code, again) == (0, 0)
+    assert f"differs: {prefix}dead-letters: max.message.bytes is 1048588" in err
+    assert f"made the topic {prefix}enriched-orders" in out
+    assert found[f"{prefix}orders"] == found[f"{prefix}enriched-orders"] == 7
+    assert found[f"{prefix}dead-letters"] == 2
+    assert found[f"{prefix}reminders"] == PARTITIONS
+
+
+async def test_sigterm_finishes_what_is_in_hand_and_exits_0(road: Road):
+    await road.start()
+    sent = [await road.order(f"O-{i}", "mia") for i in range(300)]
+    await road.told("enriched-orders", 1)
+
+    began = asyncio.get_running_loop().time()
+    codes = await road.stop()
+
+    assert codes == [0]
+    assert asyncio.get_running_loop().time() - began < 10
+    await road.start()
+    await road.settled()
+    assert sorted(o.cause or "" for o in await road.read("enriched-orders")) == sorted(sent)
+
+
+async def test_sigterm_while_the_start_waits_ends_it(road: Road):
+    road.settings["DATABASE_URL"] = NOBODY
+    worker = await road.start()
+    await until("the worker to wait for PostgreSQL", lambda: logged(road.logs[0], '"waiting"'))
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert await asyncio.wait_for(worker.wait(), 10) == 0
+
+
+async def test_one_road_alone_does_only_its_own(road: Road):
+    await road.start("--only", "relationships")
+    await road.request("nora")
+    await road.order("O-1", "nora")
+    assert len(await road.told("relationship-events", 1)) == 1
+    assert await road.read("enriched-orders") == []
+
+    await road.start("--only", "orders")
+
+    assert len(await road.told("enriched-orders", 1)) == 1
+
+
+async def test_several_processes_share_the_orders(road: Road):
+    for _ in range(2):
+        await road.start()
+    for log in list(road.logs):
+        await until("each worker to have some partitions", lambda log=log: logged(log, f"{ORDERS}-"))
+    sent = [await road.order(f"O-{i}", "olga", key=f"{i}".encode()) for i in range(100)]
+
+    told = await road.told("enriched-orders", 100)
+
+    assert sorted(o.cause or "" for o in told) == sorted(sent)
+
+
+async def logged(log: Path, text: str) -> bool:
+    return text in log.read_text()
