@@ -123,4 +123,4 @@ async def test_several_processes_share_the_orders(road: Road):
 
 
 async def logged(log: Path, text: str) -> bool:
-    return text in log.read_text()
+    return text in await asyncio.to_thread(log.read_text)
