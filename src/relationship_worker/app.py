@@ -142,7 +142,7 @@ class Worker:
         except KafkaError as why:
             raise CannotStart(f"Kafka at {self._kafka.bootstrap_servers} went away: {type(why).__name__}") from why
         if self._broken:
-            raise CannotStart(f"{self._broken} of the Kafka client has ended by itself: start the worker again")
+            raise CannotStart(f"{self._broken} has ended by itself, which hangs for ever: start the worker again")
         log.info("stopped")
 
     def _runs(self, road: Only) -> bool:

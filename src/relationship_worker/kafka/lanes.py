@@ -66,8 +66,9 @@ class Lane:
             await asyncio.wait_for(self._closing.wait(), seconds)
 
     def stop_taking(self) -> None:
-        """Forget what was fetched: the position is to be read anew."""
+        """Forget what was fetched and what was in hand: the position is to be read anew."""
         self._started = False
+        self._last = range(0)
         self._waiting.clear()
         self._bytes = 0
         if not self._paused:

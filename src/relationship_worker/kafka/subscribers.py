@@ -36,6 +36,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         """`work`: what to do on each topic (full name)."""
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._work = work
+        self._ended: str | None = None
         self.assigned = asyncio.Event()
         broker.add_middleware(lambda records, *, context: _Noticed(records, context=context, lost=self._lost))
         self._subscriber = broker.subscriber(
@@ -78,7 +79,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             "the fetch loop": getattr(consumer._fetcher, "_fetch_task", None),
             "the group's loop": getattr(consumer._coordinator, "_coordination_task", None),
         }
-        return next((name for name, task in loops.items() if task is not None and task.done()), None)
+        return self._ended or next((name for name, task in loops.items() if task is not None and task.done()), None)
 
     async def _deliver(self, records: Sequence[ConsumerRecord]) -> None:
         """Hand fetched records to their lanes. Nothing is awaited between the fetch and here: see Lane.start."""
@@ -119,7 +120,11 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         await self._end(list(self._lanes))
 
     async def _run(self, lane: Lane) -> None:
-        await self._work[lane.place.topic](lane)
+        try:
+            await self._work[lane.place.topic](lane)
+        finally:
+            if not lane.closing:
+                self._ended = f"the lane of {lane.place.topic}-{lane.place.partition}"
 
     async def _end(self, places: Collection[TopicPartition]) -> None:
         ending = [self._lanes.pop(place) for place in places if place in self._lanes]

@@ -63,12 +63,12 @@ async def keep_running(lane: Lane, road: Road) -> None:
                 lane.stop_taking()
                 await lane.wait_closing(FENCED_PAUSE)
             except Exception as error:
-                lane.stop_taking()
                 if is_own_fault(error):
                     log.error("failed", lane=name, error=describe(error), where=_where(error))
                     lane.failed()
                 else:
                     log.warning("interrupted, trying again", lane=name, error=describe(error), pause_seconds=pause)
+                lane.stop_taking()
                 await lane.wait_closing(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
     finally:
