@@ -1,25 +1,26 @@
 """Orders: each goes out with the customer number that applied when it was created, once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
+import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.domain.customer_numbers import which_number
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.envelope import (
     Envelope,
-    InvalidMessage,
-    Reason,
     data_hash,
     event_key,
     open_envelope,
@@ -39,7 +40,6 @@ from relationship_worker.messages.outgoing import (
     Cause,
     CustomerNumberMissing,
     Message,
-    dead_letter,
     event_message,
     headers_of,
 )
@@ -48,6 +48,8 @@ from relationship_worker.roads.running import check_position
 from relationship_worker.storage import answers, positions, relationships, suppliers
 from relationship_worker.storage.answers import Answered
 from relationship_worker.storage.database import Tx, transaction
+
+log = structlog.get_logger()
 
 BATCH_RECORDS = 2_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
 BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large orders
@@ -97,32 +99,25 @@ class OrdersRoad:
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES)
         if batch is None:
             return 0
-        asked, unreadable = self._read(batch)
+        asked, set_aside = read_all(self.lane, batch.records, self._read)
         told: list[Told] = []
         if asked:
             told, conflicts = await self._answer(asked)
-            unreadable += conflicts
-        await self._tell(told, unreadable, batch.next_position)
+            set_aside += conflicts
+        await self._tell(told, set_aside, batch.next_position)
+        self._log(batch, told, set_aside)
         return len(batch.records)
 
     async def close(self) -> None:
         await self.transactions.close()
 
-    def _read(self, batch: Batch) -> tuple[list[Asked], list[tuple[ConsumerRecord, InvalidMessage]]]:
-        asked, unreadable = [], []
-        for record in batch.records:
-            try:
-                if self.lane.is_given_up(record.offset):
-                    raise InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
-                event = open_envelope(record.headers, record.value, ORDER_TYPES)
-                order = read_order(event)
-                key = event_key(ORDERS, event.source, event.id)
-                asked.append(Asked(order, record, key, data_hash(event.data)))
-            except InvalidMessage as why:
-                unreadable.append((record, why))
-        return asked, unreadable
+    @staticmethod
+    def _read(record: ConsumerRecord) -> Asked:
+        event = open_envelope(record.headers, record.value, ORDER_TYPES)
+        order = read_order(event)
+        return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
 
-    async def _answer(self, asked: Sequence[Asked]) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
+    async def _answer(self, asked: Sequence[Asked]) -> tuple[list[Told], SetAside]:
         """Answer by the facts of every decision that was published before the batch was fetched, and remember it."""
         ends = await self.ends.now()
         patience = asyncio.get_running_loop().time() + self.freshness_seconds
@@ -130,6 +125,8 @@ class OrdersRoad:
             async with transaction(self.database) as tx:
                 caught_up = self._reached(await positions.applied(tx), ends)
                 if caught_up or asyncio.get_running_loop().time() >= patience:
+                    if not caught_up:
+                        log.warning("decisions not caught up", partition=self.lane.place.partition, orders=len(asked))
                     return await self._answer_in(tx, asked, caught_up=caught_up)
             await asyncio.sleep(FRESHNESS_STEP)
 
@@ -138,9 +135,7 @@ class OrdersRoad:
             end <= applied.get((self.kafka.plain(place.topic), place.partition), 0) for place, end in ends.items()
         )
 
-    async def _answer_in(
-        self, tx: Tx, asked: Sequence[Asked], *, caught_up: bool
-    ) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
+    async def _answer_in(self, tx: Tx, asked: Sequence[Asked], *, caught_up: bool) -> tuple[list[Told], SetAside]:
         now = datetime.now(UTC)
         fresh = await self._decide(tx, asked, caught_up=caught_up)
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
@@ -182,16 +177,15 @@ class OrdersRoad:
 
     async def _sort_out(
         self, tx: Tx, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
-    ) -> tuple[list[Told], list[tuple[ConsumerRecord, InvalidMessage]]]:
+    ) -> tuple[list[Told], SetAside]:
         """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
         known = await self._remember_further_events(tx, fresh, now=now)
         told: list[Told] = []
-        conflicts: list[tuple[ConsumerRecord, InvalidMessage]] = []
+        conflicts: SetAside = []
         for a in asked:
             answered = known[a.key]
             if answered.data_hash != a.hash:
-                detail = "another event has the same source and id, with other data"
-                conflicts.append((a.record, InvalidMessage(Reason.CONFLICTING_EVENT_ID, detail)))
+                conflicts.append((a.record, CONFLICT))
             elif (answered.partition, answered.offset) == (a.record.partition, a.record.offset):
                 told.append(Told(a, answered.answer, answered.first))
         return told, conflicts
@@ -212,33 +206,31 @@ class OrdersRoad:
                 return known | repeated
             # Another lane has just answered one of these events: look again.
 
-    async def _tell(
-        self, told: Iterable[Told], unreadable: Iterable[tuple[ConsumerRecord, InvalidMessage]], position: int
-    ) -> None:
+    async def _tell(self, told: Iterable[Told], set_aside: SetAside, position: int) -> None:
         now = datetime.now(UTC)
         text = write_time(now)
         messages = []
-        like = self.lane.place.partition
-        enriched = like % self.partitioner.count(ENRICHED_ORDERS)
+        partition = self.lane.place.partition
         for answer in told:
-            order_message, number = _enriched(answer, text)
-            messages.append((order_message, enriched))
+            order, number = _enriched(answer, text, partition)
+            messages.append(order)
             if number is None and answer.first:
-                missing = _missing(answer, now)
-                messages.append((missing, self.partitioner.place(missing)))
-        for record, why in unreadable:
-            letter = dead_letter(
-                why,
-                topic=self.kafka.plain(record.topic),
-                partition=record.partition,
-                offset=record.offset,
-                key=record.key,
-                value=record.value,
-                headers=record.headers,
-                to_partition=record.partition,
+                messages.append(_missing(answer, now))
+        messages += dead_letters(self.kafka, set_aside)
+        placed = ((message, self.partitioner.place(message, partition)) for message in messages)
+        await self.transactions.tell(placed, {self.lane.place: position})
+
+    def _log(self, batch: Batch, told: Sequence[Told], set_aside: SetAside) -> None:
+        if batch.records:
+            log.info(
+                "orders",
+                partition=self.lane.place.partition,
+                position=batch.next_position,
+                answered=sum(answer.first for answer in told),
+                told_again=sum(not answer.first for answer in told),
+                dead_letters=Counter(why.reason for _, why in set_aside),
+                duplicates=len(batch.records) - len(told) - len(set_aside),
             )
-            messages.append((letter, self.partitioner.place(letter)))
-        await self.transactions.tell(messages, {self.lane.place: position})
 
 
 def _cause(asked: Asked) -> Cause:
@@ -246,7 +238,7 @@ def _cause(asked: Asked) -> Cause:
     return Cause(asked.key, event.id, event.source, event.trace)
 
 
-def _enriched(told: Told, now: str) -> tuple[Message, str | None]:
+def _enriched(told: Told, now: str, partition: int) -> tuple[Message, str | None]:
     order = told.asked.order
     number = read_answer(told.answer).number
     headers = headers_of(_cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now)
@@ -256,7 +248,7 @@ def _enriched(told: Told, now: str) -> tuple[Message, str | None]:
     if number is not None:
         headers.append(("ce_customernumber", number.encode()))
     value = enriched_value(told.answer, order.event.data)
-    return Message(ENRICHED_ORDERS, told.asked.record.key, value, headers), number
+    return Message(ENRICHED_ORDERS, told.asked.record.key, value, headers, partition), number
 
 
 def _missing(told: Told, now: datetime) -> Message:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.partitions import Partitioner
@@ -12,6 +13,8 @@ from relationship_worker.roads.relay import Bell
 from relationship_worker.storage import inbox, outbox, parked, relationships, suppliers
 from relationship_worker.storage.database import alone, transaction
 from relationship_worker.storage.parked import ParkedDecision
+
+log = structlog.get_logger()
 
 BATCH = 200  # decisions in one transaction
 TICK = 1.0  # seconds between two looks; the grace time is hours
@@ -44,6 +47,7 @@ class GraceTime:
             await inbox.give_back(tx, {decision.event_key for decision in over})
             await outbox.post(tx, [self._dead_letter(decision) for decision in over], lanes=self.outbox_lanes)
         self.bell.ring()
+        log.info("parked decisions given up", count=len(over))
         return len(over)
 
     def _dead_letter(self, decision: ParkedDecision) -> Message:

@@ -1,10 +1,12 @@
 """Relationships: every request and decision is decided once, remembered, and told."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,12 +15,11 @@ from relationship_worker.domain import supplier as supplier_rules
 from relationship_worker.domain.relationship import Judged, Kind, Refusal, Refused, State, Version
 from relationship_worker.domain.resubmission import due_at
 from relationship_worker.kafka.connection import Connection
-from relationship_worker.kafka.lanes import Batch, Lane
+from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
+from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.envelope import (
     Envelope,
-    InvalidMessage,
-    Reason,
     data_hash,
     event_key,
     open_envelope,
@@ -42,7 +43,6 @@ from relationship_worker.messages.outgoing import (
     Event,
     Message,
     RelationshipAccepted,
-    dead_letter,
     event_message,
 )
 from relationship_worker.roads.relay import Bell
@@ -64,6 +64,8 @@ from relationship_worker.storage.positions import Tenure
 from relationship_worker.storage.relationships import HistoryRow, Kept, Pair
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
 
+log = structlog.get_logger()
+
 BATCH_RECORDS = 500  # the round trips of a transaction are spread thin by then, and locks are held for some 50 ms
 BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large profiles
 
@@ -84,9 +86,6 @@ class Arrived:
         """What its outputs say of it."""
         event = self.item.event
         return Cause(self.key, event.id, event.source, event.trace)
-
-
-Unreadable = list[tuple[ConsumerRecord, InvalidMessage]]
 
 
 @dataclass(kw_only=True)
@@ -129,37 +128,37 @@ class RelationshipsRoad:
         if batch is None:
             return 0
         assert self.tenure is not None
-        arrived, unreadable = self._read(batch)
+        arrived, set_aside = read_all(self.lane, batch.records, self._read)
+        messages: list[Message] = []
         async with transaction(self.database) as tx:
             await positions.advance(tx, self.tenure, position=batch.next_position)
             if batch.records:
-                messages = await self._decide(tx, arrived, unreadable)
+                messages = await self._decide(tx, arrived, set_aside)
                 await outbox.post(tx, messages, lanes=self.outbox_lanes)
         self.bell.ring()
         await self.lane.commit(batch.next_position)
+        if batch.records:
+            log.info(
+                self.topic,
+                partition=self.lane.place.partition,
+                position=batch.next_position,
+                inputs=len(batch.records),
+                told=Counter(message.topic for message in messages),
+                dead_letters=Counter(why.reason for _, why in set_aside),
+            )
         return len(batch.records)
 
     async def close(self) -> None:
         """Nothing is held open between batches."""
 
-    def _read(self, batch: Batch) -> tuple[list[Arrived], Unreadable]:
-        arrived: list[Arrived] = []
-        unreadable: Unreadable = []
-        for record in batch.records:
-            try:
-                if self.lane.is_given_up(record.offset):
-                    raise InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
-                event = open_envelope(record.headers, record.value, TYPES[self.topic])
-                item = read_input(event)
-                key = event_key(self.topic, event.source, event.id)
-                arrived.append(Arrived(item=item, record=record, key=key, hash=data_hash(event.data)))
-            except InvalidMessage as why:
-                unreadable.append((record, why))
-        return arrived, unreadable
+    def _read(self, record: ConsumerRecord) -> Arrived:
+        event = open_envelope(record.headers, record.value, TYPES[self.topic])
+        key = event_key(self.topic, event.source, event.id)
+        return Arrived(item=read_input(event), record=record, key=key, hash=data_hash(event.data))
 
-    async def _decide(self, tx: Tx, arrived: Sequence[Arrived], unreadable: Unreadable) -> list[Message]:
+    async def _decide(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside) -> list[Message]:
         now = datetime.now(UTC)
-        new = await self._use_up(tx, arrived, unreadable, now=now)
+        new = await self._use_up(tx, arrived, set_aside, now=now)
         desk = await Desk.open(tx, [a.item for a in new], now=now)
         for a in new:
             desk.on_input(a, topic=self.topic)
@@ -167,13 +166,11 @@ class RelationshipsRoad:
         for a in new:
             if isinstance(a.item, ErasureInput):
                 await personal_data.erase(tx, a.item.customer_id, a.item.supplier_id)
-        messages = [*desk.messages, *(self._dead_letter(record, why) for record, why in unreadable)]
+        messages = [*desk.messages, *dead_letters(self.kafka, set_aside)]
         like = self.lane.place.partition
         return [message.to(self.partitioner.place(message, like)) for message in messages]
 
-    async def _use_up(
-        self, tx: Tx, arrived: Sequence[Arrived], unreadable: Unreadable, *, now: datetime
-    ) -> list[Arrived]:
+    async def _use_up(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside, *, now: datetime) -> list[Arrived]:
         """Those that are here for the first time; an event that was here with other data is a dead letter."""
         firsts: dict[bytes, Arrived] = {}
         for a in arrived:
@@ -181,21 +178,8 @@ class RelationshipsRoad:
         before = await inbox.use_up(tx, {key: a.hash for key, a in firsts.items()}, now=now)
         for a in arrived:
             if a.hash != before.get(a.key, firsts[a.key].hash):
-                detail = "another event has the same source and id, with other data"
-                unreadable.append((a.record, InvalidMessage(Reason.CONFLICTING_EVENT_ID, detail)))
+                set_aside.append((a.record, CONFLICT))
         return [a for key, a in firsts.items() if key not in before]
-
-    def _dead_letter(self, record: ConsumerRecord, why: InvalidMessage) -> Message:
-        return dead_letter(
-            why,
-            topic=self.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key,
-            value=record.value,
-            headers=record.headers,
-            to_partition=record.partition,
-        )
 
 
 @dataclass(kw_only=True)

@@ -44,6 +44,9 @@ class Clock:
             await deferrals.forget(tx, [deferral.pair for deferral in due])
             await outbox.post(tx, [self._reminder(deferral, now) for deferral in due], lanes=self.outbox_lanes)
         self.bell.ring()
+        log.info(
+            "reminders", told=len(due), latest_seconds=max(0, int((now - due[0].due_at).total_seconds())) if due else 0
+        )
         return len(due)
 
     def _reminder(self, deferral: Deferral, now: datetime) -> Message:
