@@ -34,6 +34,10 @@ def test_an_event_is_opened():
     )
 
 
+def test_only_the_white_space_of_json_is_cut():
+    assert opened(b"\t\x0c{}\x0b\n").data == b"\x0c{}\x0b"
+
+
 @pytest.mark.parametrize("value", [None, b""])
 def test_a_record_without_a_value_is_a_dead_letter(value):
     assert why_not(value) is Reason.EMPTY_VALUE

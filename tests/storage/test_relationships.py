@@ -23,6 +23,7 @@ from storage.locks import somebody_waits_for_a_lock
 
 PAIR = ("s-1", "c-1")
 INSTANT = timedelta(microseconds=1)
+UNKNOWN = Kept(relationship=Relationship())
 
 
 def a_partner(number: str | None = None, version: int = 2) -> Kept:
@@ -59,7 +60,7 @@ async def as_of(database, *asked):
 
 
 async def test_a_relationship_that_nobody_asked_for_is_in_state_none(database):
-    assert await locked(database, PAIR) == {PAIR: Kept(relationship=Relationship())}
+    assert await locked(database, PAIR) == {PAIR: UNKNOWN}
 
 
 async def test_a_relationship_is_remembered_with_all_that_is_kept_beside_it(database):
@@ -85,8 +86,8 @@ async def test_the_same_customer_of_two_suppliers_has_two_relationships(database
 
     assert found == {
         ("s-1", "c-1"): a_partner("4711"),
-        ("s-1", "c-2"): Kept(),
-        ("s-2", "c-1"): Kept(),
+        ("s-1", "c-2"): UNKNOWN,
+        ("s-2", "c-1"): UNKNOWN,
     }
 
 
