@@ -1,0 +1,92 @@
+"""What the parts of a scenario share while it is made: chance, time, ids and what is known so far."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from model.records import ORDERS, Record
+from model.worker import Model
+from system.envelopes import Sending, a_trace, broken, data_text, partition_for, sent
+
+BAND = timedelta(days=4)  # each round is about days of its own, so that what comes later is mostly about later
+IN_BAND = timedelta(days=2)
+AHEAD_BUT_TAKEN = timedelta(seconds=150)  # less than five minutes ahead of any clock that a run meets
+SOURCES = ("/marketplace/north", "urn:portal:03", "https://erp.example/events?a=1", "Lieferant-Ü")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundFrame:
+    """The place of a round in time."""
+
+    number: int
+    starts: datetime
+
+    @property
+    def ends(self) -> datetime:
+        """The last moment that its events are usually about."""
+        return self.starts + IN_BAND
+
+
+@dataclass
+class Stage:
+    """Grows as the scenario is made; its model knows all relationships and settings that were sent."""
+
+    rng: Random
+    now: datetime
+    model: Model = field(default_factory=Model)
+    numbers: Counter[int] = field(default_factory=Counter)  # per pair: how many it was given
+    _ids: int = 0
+
+    def frame(self, number: int, rounds: int) -> RoundFrame:
+        """The last round lies days before now."""
+        return RoundFrame(number=number, starts=self.now - BAND * (rounds - number + 1))
+
+    def event(
+        self,
+        topic: str,
+        key: bytes | None,
+        type_: str,
+        time: datetime,
+        fields: Mapping[str, object],
+        oddity: float = 0.3,
+    ) -> Sending:
+        """A new event with an id of its own."""
+        self._ids += 1
+        id_ = f"{topic[0]}-{self._ids:06}"
+        if self.rng.random() < 0.02:
+            id_ += self.rng.choice((' "ü"', "/%20", " 漢", "\\n", "{}"))
+        return Sending(
+            topic=topic,
+            key=key,
+            partition=partition_for(self.rng, key),
+            id=id_,
+            source=self.rng.choice(SOURCES),
+            type=type_,
+            time=time,
+            data=data_text(self.rng, dict(fields), oddity),
+            trace=a_trace(self.rng),
+        )
+
+    def under(self, sending: Sending, key: bytes | None) -> Sending:
+        """The same event under another key."""
+        return replace(sending, key=key, partition=partition_for(self.rng, key))
+
+    def in_conflict(self, sending: Sending) -> Sending:
+        """The same id with other data."""
+        return replace(sending, data=sending.data[:-1] + ',"x_conflict":1}')
+
+    def records(self, sending: Sending) -> list[Record]:
+        """The event as it is sent, now and then once before in a form that cannot be read: that uses up no id."""
+        record = replace(sent(self.rng, sending), at=self.now)
+        if sending.topic != ORDERS:
+            self.model.take(record)
+        return [broken(self.rng, sending), record] if self.rng.random() < 0.003 else [record]
+
+    def moment(self, first: datetime, last: datetime) -> datetime:
+        """Some moment, to the millisecond or to the microsecond."""
+        between = first + (last - first) * self.rng.random()
+        if self.rng.random() < 0.7:
+            return between.replace(microsecond=between.microsecond // 1000 * 1000)
+        return between
