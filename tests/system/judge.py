@@ -1,0 +1,56 @@
+"""The checker: holds all that came out against all that the model expects."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from model.records import DEAD_LETTERS, ENRICHED, EVENTS, REMINDERS, Record
+from system.differences import Difference
+from system.expectations import Expectations
+from system.judge_dead_letters import judge_dead_letters
+from system.judge_orders import judge_orders
+from system.judge_relationships import judge_relationships
+from system.judge_reminders import judge_reminders
+from system.told import Told, read_told, repeated_ids
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is wrong, and how many orders went out before the decisions were caught up (which is no fault)."""
+
+    differences: tuple[Difference, ...]
+    not_caught_up: int
+
+    @property
+    def kinds(self) -> set[str]:
+        """The classes of what is wrong."""
+        return {str(difference.kind) for difference in self.differences}
+
+    def report(self, examples: int = 5) -> str:
+        """Counts by class with a few examples each."""
+        lines = []
+        for kind, count in Counter(difference.kind for difference in self.differences).most_common():
+            lines.append(f"{count} × {kind}")
+            of_kind = [difference.what for difference in self.differences if difference.kind == kind]
+            lines += [f"    {what}" for what in of_kind[:examples]]
+        return "\n".join(lines) or "no differences"
+
+
+def judge(expected: Expectations, outputs: Iterable[Record]) -> Verdict:
+    """All differences between what was expected and what came out, in the order of partitions and offsets."""
+    by_topic: dict[str, list[Record]] = {ENRICHED: [], EVENTS: [], REMINDERS: [], DEAD_LETTERS: []}
+    for record in sorted(outputs, key=lambda record: record.place):
+        by_topic[record.topic].append(record)
+    differences: list[Difference] = []
+    told: dict[str, list[Told]] = {}
+    for topic in (ENRICHED, EVENTS, REMINDERS):
+        readable = [read_told(record) for record in by_topic[topic]]
+        differences += [broken for broken in readable if isinstance(broken, Difference)]
+        told[topic] = [one for one in readable if isinstance(one, Told)]
+        differences += repeated_ids(told[topic])
+    orders = judge_orders(expected, told[ENRICHED])
+    differences += orders.differences
+    differences += judge_relationships(expected, told[EVENTS], orders.missing_numbers)
+    differences += judge_reminders(expected, told[REMINDERS])
+    differences += judge_dead_letters(expected, by_topic[DEAD_LETTERS])
+    return Verdict(differences=tuple(differences), not_caught_up=orders.not_caught_up)

@@ -1,0 +1,112 @@
+"""What a faultless worker would have written: the model's outputs as records, for checking the checker."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from model.records import DEAD_LETTERS, UNDETERMINED, Answer, DeadLetter, EnrichedOrder, Expected, Record, Reminder
+from system.expectations import Expectations
+from system.plan import partition_of
+
+
+def rendered(expected: Expectations) -> list[Record]:
+    """All outputs, in an order in which they may come."""
+    offsets: Counter[tuple[str, int]] = Counter()
+    records = []
+    for told in (*expected.told, *expected.reminders, *expected.dead_letters):
+        record = _dead_letter(told) if isinstance(told, DeadLetter) else _output(told, expected.plan.now)
+        spot = (record.topic, record.partition)
+        records.append(_at(record, offsets[spot]))
+        offsets[spot] += 1
+    return records
+
+
+def rendered_answer(answer: Answer) -> bytes:
+    """An answer as JSON."""
+    return _json(
+        {
+            "number": answer.number,
+            "source": answer.source,
+            "reason": answer.reason,
+            "rule": answer.rule,
+            "relationship_version": answer.relationship_version,
+            "as_of": answer.as_of,
+            "flags": list(answer.flags),
+        }
+    )
+
+
+def _output(told: Expected, now: datetime) -> Record:
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": f"{told.type}:{told.cause.topic}:{told.cause.source}:{told.cause.id}",
+        "ce_source": "relationship-worker",
+        "ce_type": told.type,
+        "ce_subject": told.subject,
+        "ce_time": now.isoformat(),
+        "ce_causationid": told.cause.id,
+        "ce_causationsource": told.cause.source,
+        "content-type": "application/json",
+    }
+    data = _json(told.data)
+    if isinstance(told, Reminder):
+        late = int((now - told.due_at).total_seconds())
+        data = _json({**told.data, "late_seconds": late})
+    if isinstance(told, EnrichedOrder):
+        number = told.answer.number
+        extensions = {"supplierid": told.supplier_id, "customerid": told.customer_id, "customernumber": number}
+        headers |= {f"ce_{name}": text for name, text in extensions.items() if text is not None}
+        data = b'{"customer_number":' + rendered_answer(told.answer) + b',"order":' + told.order + b"}"
+    return Record(
+        topic=told.topic,
+        partition=0 if told.key is None else partition_of(told.key),
+        offset=0,
+        key=told.key,
+        value=data,
+        headers=(*((name, text.encode()) for name, text in headers.items()), *told.trace),
+        at=now,
+    )
+
+
+def _dead_letter(letter: DeadLetter) -> Record:
+    came = letter.record
+    added = (
+        ("deadletter-reason", letter.reason.encode()),
+        ("deadletter-detail", b"as the model says"),
+        ("deadletter-topic", came.topic.encode()),
+        ("deadletter-partition", b"%d" % came.partition),
+        ("deadletter-offset", b"%d" % came.offset),
+    )
+    return Record(
+        topic=DEAD_LETTERS,
+        partition=came.partition,
+        offset=0,
+        key=came.key,
+        value=came.value,
+        headers=came.headers + added,
+        at=came.at,
+    )
+
+
+def _json(data: Mapping[str, object]) -> bytes:
+    return json.dumps(data, default=_written, ensure_ascii=False).encode()
+
+
+def _written(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    assert value is UNDETERMINED, value
+    return True
+
+
+def _at(record: Record, offset: int) -> Record:
+    return Record(
+        topic=record.topic,
+        partition=record.partition,
+        offset=offset,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        at=record.at,
+    )
