@@ -1,0 +1,110 @@
+"""Reads all that comes out, as a read_committed consumer of another team would."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from model.records import DEAD_LETTERS, OUTPUT_TOPICS, Record
+from system.plan import PARTITIONS
+
+_END = "end-of-run"  # a header of the records that close each partition
+
+
+@dataclass
+class Collector:
+    """Keeps reading until it is closed; what it has seen so far can be waited for."""
+
+    bootstrap_servers: str
+    prefix: str
+    records: list[Record] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    _awaited: dict[tuple[str, int], asyncio.Event] = field(default_factory=dict)
+    _ended: set[TopicPartition] = field(default_factory=set)
+    _reading: asyncio.Task[None] | None = None
+
+    @property
+    def places(self) -> list[TopicPartition]:
+        """All partitions of all output topics."""
+        return [TopicPartition(self.prefix + topic, number) for topic in OUTPUT_TOPICS for number in range(PARTITIONS)]
+
+    async def open(self) -> None:
+        """Begin to read, from the first record on."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap_servers,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        consumer.assign(self.places)
+        self._reading = asyncio.create_task(self._read(consumer))
+
+    async def close(self) -> None:
+        """Read no more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+    def failed(self) -> bool:
+        """Whether the reader itself has stopped."""
+        return self._reading is None or self._reading.done()
+
+    async def reached(self, topic: str, count: int) -> None:
+        """Return the moment at which so many records of a topic have been seen."""
+        seen = self._awaited.setdefault((topic, count), asyncio.Event())
+        if self.counts[topic] >= count:
+            return
+        await seen.wait()
+
+    async def mark_ends(self, producer: AIOKafkaProducer) -> None:
+        """Close each partition with a record that a reader sees once all transactions before it are decided."""
+        sent = [
+            await producer.send(place.topic, b"", partition=place.partition, headers=[(_END, b"")])
+            for place in self.places
+        ]
+        await asyncio.gather(*sent)
+
+    def has_seen_ends(self) -> bool:
+        """Whether nothing more can come."""
+        return len(self._ended) == len(self.places)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            while True:
+                for place, found in (await consumer.getmany(timeout_ms=1000)).items():
+                    for record in found:
+                        if any(name == _END for name, _ in record.headers):
+                            self._ended.add(place)
+                        else:
+                            self.records.append(self._as_read(record))
+                            self._count(self.records[-1].topic)
+        finally:
+            await consumer.stop()
+
+    def _count(self, topic: str) -> None:
+        self.counts[topic] += 1
+        if (topic, self.counts[topic]) in self._awaited:
+            self._awaited[topic, self.counts[topic]].set()
+
+    def _as_read(self, record: ConsumerRecord) -> Record:
+        topic = record.topic.removeprefix(self.prefix)
+        headers = tuple((name, value or b"") for name, value in record.headers)
+        if topic == DEAD_LETTERS:
+            prefix = self.prefix.encode()
+            headers = tuple(
+                (name, value.removeprefix(prefix) if name == "deadletter-topic" else value) for name, value in headers
+            )
+        return Record(
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            value=record.value,
+            headers=headers,
+            at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        )

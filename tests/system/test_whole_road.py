@@ -1,0 +1,26 @@
+"""The whole road: two worker processes, one killed twice, and every output held against the model."""
+
+import os
+import secrets
+from datetime import UTC, datetime
+
+from roads.driving import Road
+from system.expectations import expectations
+from system.judge import judge
+from system.play import report
+from system.player import play
+from system.scenario import Size, scenario
+
+SEED_VARIABLE = "RELATIONSHIP_WORKER_SEED"
+
+
+async def test_two_workers_of_which_one_is_killed_twice_say_exactly_what_the_model_says(road: Road) -> None:
+    seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(2**31))
+    print(f"{SEED_VARIABLE}={seed}")
+    expected = expectations(scenario(seed, datetime.now(UTC), Size()))
+
+    played = await play(road, expected, workers=2, kills=2)
+    verdict = judge(expected, played.outputs)
+
+    assert verdict.differences == (), f"{SEED_VARIABLE}={seed}\n{report(verdict, played)}"
+    assert played.troubles == (), f"{SEED_VARIABLE}={seed}\n{report(verdict, played)}"
