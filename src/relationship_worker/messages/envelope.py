@@ -142,7 +142,17 @@ def _open_structured(value: bytes, types: Iterable[str], headers: Mapping[str, b
         raise InvalidMessage(Reason.INVALID_EVENT, "the envelope is no JSON object") from None
     present = {name: raw for name, raw in members.items() if raw != b"null"}
     texts = {}
-    for name in ("id", "source", "type", "specversion", "time", "datacontenttype", *_TRACE_NAMES):
+    for name in (
+        "id",
+        "source",
+        "type",
+        "specversion",
+        "time",
+        "datacontenttype",
+        "subject",
+        "dataschema",
+        *_TRACE_NAMES,
+    ):
         if name in present:
             texts[name] = _text(name, present[name])
     for name in ("id", "source", "type", "specversion", "time"):
@@ -155,7 +165,7 @@ def _open_structured(value: bytes, types: Iterable[str], headers: Mapping[str, b
         raise InvalidMessage(Reason.INVALID_EVENT, "the data is not JSON (data_base64, or another datacontenttype)")
     extensions = {f"ce_{name}": texts[name].encode("utf-8", "replace") for name in _TRACE_NAMES if name in texts}
     trace = _trace({name: headers.get(name) for name in _TRACE_NAMES} | extensions)
-    data = _in_place(value, present["data"]) if "data" in present else b""
+    data = present.get("data", b"")
     envelope = _checked(texts["id"], texts["source"], texts["type"], texts["time"], data, trace, types)
     if not data:
         raise InvalidMessage(Reason.INVALID_DATA, "there is no data")
@@ -167,14 +177,6 @@ def _text(name: str, raw: bytes) -> str:
         return _TEXT.decode(raw)
     except msgspec.DecodeError:
         raise InvalidMessage(Reason.INVALID_EVENT, f"the attribute {name} is no text") from None
-
-
-def _in_place(value: bytes, read: bytes) -> bytes:
-    """The bytes of `value` that were read as `read`: the same, unless a lone surrogate was read as U+0000."""
-    if read in value:
-        return read
-    start = json_text.without_lone_surrogates(value).index(read)
-    return value[start : start + len(read)]
 
 
 def event_key(topic: str, source: str, id_: str) -> bytes:

@@ -1,5 +1,6 @@
 """Read JSON strictly, and only what is asked for: everything else stays the bytes that it was."""
 
+import json
 import re
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ MAX_DEPTH = 500  # levels of nesting; the contract lets 64 pass and refuses 1,00
 
 _ANY_VALUE = msgspec.json.Decoder(msgspec.Raw)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},:]', re.DOTALL)
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
@@ -33,41 +35,49 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
     """What `decoder` reads out of the text. Raises NotJson or WrongShape.
 
     Members that are not asked for may hold what no reader can: lone surrogates, numbers of any size. In members that
-    are asked for, a lone surrogate is read as U+0000. Among repeated keys the last counts.
+    are asked for (`fields`), a lone surrogate is read as U+0000. Among repeated keys the last counts.
     """
+    if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+        _check_depth(text)
     try:
         text.decode()  # the decoder takes any bytes inside strings
-        value = decoder.decode(text)
+        return decoder.decode(text)
     except UnicodeDecodeError:
         raise NotJson("is not UTF-8") from None
     except RecursionError:
         raise NotJson(f"is nested deeper than {MAX_DEPTH} levels") from None
     except msgspec.ValidationError:
-        value = _read_last_of_repeated(text, decoder, fields)
+        return _read_last_of_repeated(text, decoder, fields)
     except msgspec.DecodeError:
-        value = _read_without_surrogates(text, decoder, fields)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH:
-        _check_depth(text)
-    return value
+        return _read_without_surrogates(text, decoder, fields)
 
 
 def members(text: bytes) -> dict[str, bytes]:
     """The members of a JSON object, each as the bytes that it lies in. Raises NotJson or WrongShape."""
-    return {name: bytes(raw) for name, raw in read(text, _MEMBERS, ()).items()}
+    found = read(text, _MEMBERS, ())
+    if text == without_lone_surrogates(text):
+        return {name: bytes(raw) for name, raw in found.items()}
+    return _spans(text)
 
 
 def _read_last_of_repeated(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...]) -> T:
     """The decoder stops at the first wrong value, but a later one of the same key may be right, or no JSON at all."""
     try:
         _ANY_VALUE.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return _read_without_surrogates(text, decoder, fields)
+    whole = json.loads(without_lone_surrogates(text), parse_int=_some_number, parse_float=_some_number)
+    if not isinstance(whole, dict):
+        raise WrongShape("is no object")
     try:
-        last = _MEMBERS.decode(text)
-        asked = b",".join(msgspec.json.encode(name) + b":" + bytes(last[name]) for name in fields if name in last)
-        return decoder.decode(b"{" + asked + b"}")
+        return decoder.decode(json.dumps({name: whole[name] for name in fields if name in whole}))
     except msgspec.ValidationError as why:
         raise WrongShape(_place(why)) from None
+
+
+def _some_number(_: str) -> int:
+    """No field that is asked for is a number: that it is one is all that matters, however large."""
+    return 0
 
 
 def _read_without_surrogates(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...]) -> T:
@@ -75,6 +85,27 @@ def _read_without_surrogates(text: bytes, decoder: msgspec.json.Decoder[T], fiel
     if readable == text:
         raise NotJson("is not JSON")
     return read(readable, decoder, fields)
+
+
+def _spans(text: bytes) -> dict[str, bytes]:
+    """The members of a text that is known to be a JSON object, cut out where they lie."""
+    found: dict[str, bytes] = {}
+    depth, start = 0, 0
+    name: str | None = None
+    last = b""
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in (b"}", b"]"):
+            depth -= 1
+        if name is not None and ((depth == 1 and token == b",") or depth == 0):
+            found[name] = text[start : match.start()].strip(b" \t\r\n")
+            name = None
+        elif depth == 1 and token == b":" and name is None:
+            name, start = json.loads(last), match.end()
+        if token in (b"{", b"["):
+            depth += 1
+        last = token
+    return found
 
 
 def without_lone_surrogates(text: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Relationships: every request and decision is decided once, remembered, and told."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -159,14 +159,16 @@ class RelationshipsRoad:
     async def _decide(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside) -> list[Message]:
         now = datetime.now(UTC)
         new = await self._use_up(tx, arrived, set_aside, now=now)
-        desk = await Desk.open(tx, [a.item for a in new], now=now)
-        for a in new:
-            desk.on_input(a, topic=self.topic)
-        await desk.remember(tx)
-        for a in new:
-            if isinstance(a.item, ErasureInput):
-                await personal_data.erase(tx, a.item.customer_id, a.item.supplier_id)
-        messages = [*desk.messages, *dead_letters(self.kafka, set_aside)]
+        messages: list[Message] = []
+        for some, erasure in _up_to_each_erasure(new):
+            desk = await Desk.open(tx, [a.item for a in some], now=now)
+            for a in some:
+                desk.on_input(a, topic=self.topic)
+            await desk.remember(tx)
+            messages += desk.messages
+            if erasure is not None:
+                await personal_data.erase(tx, erasure.customer_id, erasure.supplier_id)
+        messages += dead_letters(self.kafka, set_aside)
         like = self.lane.place.partition
         return [message.to(self.partitioner.place(message, like)) for message in messages]
 
@@ -180,6 +182,18 @@ class RelationshipsRoad:
             if a.hash != before.get(a.key, firsts[a.key].hash):
                 set_aside.append((a.record, CONFLICT))
         return [a for key, a in firsts.items() if key not in before]
+
+
+def _up_to_each_erasure(new: Sequence[Arrived]) -> Iterator[tuple[list[Arrived], ErasureInput | None]]:
+    """What an erasure finds is what came before it; what comes behind it is told anew, and stays."""
+    some: list[Arrived] = []
+    for a in new:
+        if isinstance(a.item, ErasureInput):
+            yield some, a.item
+            some = []
+        else:
+            some.append(a)
+    yield some, None
 
 
 @dataclass(kw_only=True)
@@ -205,7 +219,7 @@ class Desk:
         about = [item for item in items if isinstance(item, RelationshipInput)]
         changing = any(isinstance(item, SettingsInput) for item in items)
         pairs = {(item.supplier_id, item.customer_id) for item in about}
-        ids = {item.supplier_id for item in items if not isinstance(item, ErasureInput)}
+        ids = {item.supplier_id for item in items if isinstance(item, RelationshipInput | SettingsInput)}
         locked = await suppliers.lock(tx, ids, to_change=changing)
         kept = await relationships.lock(tx, pairs)
         asked_for_first = {
