@@ -18,6 +18,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from contracts.published import check_output
 from relationship_worker.local.stack import Stack
 from waiting import until
 
@@ -230,6 +231,8 @@ class Road:
                     found.extend(records)
         finally:
             await consumer.stop()
+        for r in found:
+            check_output(topic, list(r.headers), r.value, key=r.key)  # whatever comes out fits the published contract
         return [
             Told(topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp / 1000)
             for r in sorted(found, key=lambda r: (r.partition, r.offset))

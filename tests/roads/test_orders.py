@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+from contracts.published import read_with_the_cloudevents_sdk
 from roads.driving import SHOP, YESTERDAY, Road
 
 DEFAULT = {"supplier_id": SHOP, "default_customer_number": "D-1"}
@@ -146,3 +147,21 @@ async def test_an_enriched_order_can_be_routed_without_reading_it(road: Road):
     assert order.header("traceparent") == "00-0123-4567-01"
     assert order.header("ce_causationid") == cause
     assert json.loads(order.value or b"")["order"]["order_id"] == "Bestellung №1"
+
+
+async def test_what_comes_out_is_read_by_the_official_cloudevents_sdk(road: Road):
+    await road.start()
+    await road.send("supplier.settings.changed", DEFAULT, at=YESTERDAY)
+    await road.request("ida", at=YESTERDAY)
+    day = {"supplier_id": SHOP, "customer_id": "ida", "resubmission_date": "2020-01-02"}
+    await road.send("supplier.connection.deferred", day, at=YESTERDAY + timedelta(hours=1))
+    cause = await road.order("Bestellung №1", "ida")
+
+    records = [*await road.told("enriched-orders", 1), *await road.told("reminders", 1)]
+    records += await road.told("relationship-events", 2)
+
+    events = [read_with_the_cloudevents_sdk(list(r.headers), r.value, key=r.key) for r in records]
+    assert [event.get_type() for event in events][:2] == ["order.enriched", "relationship.reminder-due"]
+    assert {event.get_source() for event in events} == {"relationship-worker"}
+    assert events[0].get_subject() == "Bestellung №1"
+    assert events[0].get_extension("causationid") == cause

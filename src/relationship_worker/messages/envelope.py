@@ -75,7 +75,10 @@ def open_envelope(headers: Headers, value: bytes | None, types: Iterable[str]) -
         media_type = _media_type(headers)
         if media_type == "application/cloudevents+json":
             return _open_structured(value, types, attributes)
-        if media_type and (not _JSON_TYPE.fullmatch(media_type) or media_type.startswith("application/cloudevents")):
+        is_json = media_type is None or (
+            _JSON_TYPE.fullmatch(media_type) and not media_type.startswith("application/cloudevents")
+        )
+        if not is_json:
             raise InvalidMessage(Reason.INVALID_EVENT, "content-type is neither JSON nor application/cloudevents+json")
     try:
         id_ = attributes["ce_id"].decode()  # type: ignore[union-attr]
@@ -124,9 +127,9 @@ def _checked(
     return Envelope(id_, source, type_, at, data, trace)
 
 
-def _media_type(headers: Headers) -> str:
-    """Of the last content-type header, whatever the case of its name; empty where there is none."""
-    found = ""
+def _media_type(headers: Headers) -> str | None:
+    """Of the last content-type header, whatever the case of its name; None where there is none."""
+    found = None
     for name, text in headers:
         if name.lower() == "content-type" and text is not None:
             found = text.decode("latin-1").partition(";")[0].strip().lower()
