@@ -74,7 +74,7 @@ _LISTED = _list_of(_object_of(id=is_text, name=is_text))
 _ASSORTMENT = _object_of(catalogues=_LISTED, price_lists=_LISTED)
 
 _BOTH = {"supplier_id": _is_party, "customer_id": _is_party}
-_WHO = {"decided_by": is_text, "reason": is_text}
+_WHO = {"decided_by": is_text, "reason": is_text}  # of every decision
 
 # Per type: the fields that must be there, and those that may be absent or null.
 _FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
@@ -83,12 +83,12 @@ _FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     "marketplace.customer.profile-updated": (_BOTH | {"profile": _PROFILE}, {}),
     "marketplace.customer.assortment-assigned": (_BOTH | {"assortment": _ASSORTMENT}, {}),
     "marketplace.customer.erased": ({"customer_id": _is_party}, {"supplier_id": _is_party}),
-    "supplier.connection.accepted": (_BOTH, {"decided_by": is_text, "customer_number": is_text}),
+    "supplier.connection.accepted": (_BOTH, _WHO | {"customer_number": is_text}),
     "supplier.connection.rejected": (_BOTH, _WHO),
     "supplier.connection.deferred": (_BOTH, _WHO | {"resubmission_date": is_text}),
     "supplier.connection.ended": (_BOTH, _WHO),
     # The number must be there: only a null that somebody wrote removes one.
-    "supplier.customer-number.assigned": (_BOTH | {"customer_number": _or_null(is_text)}, {"decided_by": is_text}),
+    "supplier.customer-number.assigned": (_BOTH | {"customer_number": _or_null(is_text)}, _WHO),
     "supplier.settings.changed": ({"supplier_id": _is_party}, {}),
     # A channel of any type is read: what is not known is flagged.
     "marketplace.order.created": (

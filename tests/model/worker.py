@@ -211,7 +211,7 @@ class Model:
             "previous_state": before,
             "decided_at": at,
             "decided_by": event.data.get("decided_by") if decision else None,
-            "reason": event.data.get("reason") if decision and state != "partner" else None,
+            "reason": event.data.get("reason") if decision else None,
             "resubmission_date": due_on,
             "customer_number": number if state == "partner" else None,
             "previously_rejected": relationship.previously_rejected,

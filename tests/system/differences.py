@@ -63,6 +63,11 @@ def is_same(expected: object, told: object) -> bool:
     return type(expected) is type(told) and expected == told
 
 
+def is_in_utc(text: object) -> bool:
+    """Whether a time is written with UTC's offset."""
+    return isinstance(text, str) and text.endswith(("Z", "+00:00"))
+
+
 def _instant(text: str) -> datetime | None:
     """Any RFC 3339 time: what the worker computes may lie before the first year that it takes."""
     try:

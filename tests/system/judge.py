@@ -47,7 +47,7 @@ def judge(expected: Expectations, outputs: Iterable[Record]) -> Verdict:
         readable = [read_told(record) for record in by_topic[topic]]
         differences += [broken for broken in readable if isinstance(broken, Difference)]
         told[topic] = [one for one in readable if isinstance(one, Told)]
-        differences += repeated_ids(told[topic])
+    differences += repeated_ids([one for of_topic in told.values() for one in of_topic])
     orders = judge_orders(expected, told[ENRICHED])
     differences += orders.differences
     differences += judge_relationships(expected, told[EVENTS], orders.missing_numbers)

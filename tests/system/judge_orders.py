@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from model.orders import missing_number, not_caught_up
 from model.records import Answer, EnrichedOrder, Expected
-from system.differences import Difference, Kind, differing, shown
+from system.differences import Difference, Kind, differing, is_in_utc, shown
 from system.expectations import Expectations
 from system.parties import owner
 from system.told import Told, envelope_differences
@@ -57,6 +57,8 @@ def _answered(judged: JudgedOrders, order: EnrichedOrder, told: Told, told_first
     """The answer that the order was rightly told. One that was not caught up stands, also when the order comes again."""
     expected = told_first or order.answer
     answer = told.data.get("customer_number")
+    if isinstance(answer, dict) and not is_in_utc(answer.get("as_of")):
+        judged.add(Kind.WRONG_VALUE, f"{told.place}: as_of {answer.get('as_of')!r} is not in UTC")
     names = differing(_fields(expected), _with_sorted_flags(answer))
     if not names:
         return expected

@@ -14,9 +14,10 @@ from time import monotonic
 from model.records import OUTPUT_TOPICS
 from relationship_worker.local.stack import KAFKA_VARIABLE, POSTGRES_VARIABLE, Stack, running_stack
 from roads.driving import opened_road
+from system.blows import blows
 from system.expectations import Expectations, expectations
 from system.judge import Verdict, judge
-from system.player import Played, play
+from system.player import PATIENT, Played, play
 from system.scenario import Size, scenario
 
 
@@ -42,12 +43,18 @@ def main() -> int:
 
 async def _played(stack: Stack, expected: Expectations, arguments: argparse.Namespace, folder: Path) -> Played:
     async with opened_road(stack, stack.database_url, "play.", folder) as road:
-        return await play(road, expected, workers=arguments.workers, kills=arguments.kills)
+        return await play(
+            road,
+            expected,
+            blows(expected.plan.seed, len(expected.plan.rounds), kills=arguments.kills, stops=arguments.stops),
+            workers=arguments.workers,
+            freshness_seconds=arguments.freshness,
+        )
 
 
 def report(verdict: Verdict, played: Played, examples: int = 5) -> str:
     """What differs, and what went wrong with the playing."""
-    lines = [f"trouble: {trouble}" for trouble in played.troubles] + [f"killed in {kill}" for kill in played.kills]
+    lines = [f"trouble: {trouble}" for trouble in played.troubles] + list(played.struck)
     counts = Counter(record.topic for record in played.outputs)
     told = ", ".join(f"{counts[topic]} {topic}" for topic in OUTPUT_TOPICS)
     return "\n".join([*lines, verdict.report(examples), f"{told}; {verdict.not_caught_up} orders were not caught up"])
@@ -60,7 +67,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--relationships", type=int, default=Size.relationships)
     parser.add_argument("--inputs", type=int, default=Size.inputs, help="of relationships; settings come on top")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=2, help="workers that SIGKILL ends, each replaced")
+    parser.add_argument("--stops", type=int, default=0, help="workers that SIGTERM ends, each replaced")
+    parser.add_argument("--freshness", type=float, default=PATIENT, help="seconds that orders wait for decisions")
     parser.add_argument("--examples", type=int, default=5, help="of each class of differences")
     parser.add_argument("--logs", help="a folder for the workers' logs")
     return parser.parse_args()

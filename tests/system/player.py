@@ -10,15 +10,17 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from model.records import ENRICHED, EVENTS, INPUT_TOPICS, Record
+from model.records import INPUT_TOPICS, Record
 from roads.driving import Road
+from system.blows import Blow
 from system.collector import Collector
 from system.expectations import Expectations
 from system.plan import PARTITIONS, Round
 from waiting import until
 
 ROUND_BOUND = 90.0  # seconds in which a round is done, with a worker that has to be missed before others take over
-_KILLED_IN = (2, 5, 4, 8, 1, 6)  # rounds; the first kill strikes among orders, the second among decisions, and so on
+END_BOUND = 10.0  # seconds in which a worker has to end that is asked to
+PATIENT = 30.0  # seconds that orders wait for a partition whose worker was killed: none goes out not caught up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +29,25 @@ class Played:
 
     outputs: Sequence[Record]
     troubles: Sequence[str]
-    kills: Sequence[str]
+    struck: Sequence[str]
 
 
-async def play(road: Road, expected: Expectations, *, workers: int, kills: int) -> Played:
+async def play(
+    road: Road,
+    expected: Expectations,
+    blows: Sequence[Blow],
+    *,
+    workers: int,
+    freshness_seconds: float = PATIENT,
+) -> Played:
     """All rounds, one after the other; ends early where a round isn't done in time."""
-    # Freshness has time to wait for a partition whose worker was killed: then no order goes out not caught up.
-    road.settings["RELATIONSHIP_WORKER_FRESHNESS_SECONDS"] = "30"
+    road.settings["RELATIONSHIP_WORKER_FRESHNESS_SECONDS"] = f"{freshness_seconds:g}"
     admin = AIOKafkaAdminClient(bootstrap_servers=road.stack.kafka_bootstrap_servers)
     collector = Collector(road.stack.kafka_bootstrap_servers, road.prefix)
     await admin.start()
     await collector.open()
     try:
-        return await _Player(road, expected, admin, collector, kills).play(workers)
+        return await _Player(road, expected, blows, admin, collector).play(workers)
     finally:
         await collector.close()
         await admin.close()
@@ -49,11 +57,12 @@ async def play(road: Road, expected: Expectations, *, workers: int, kills: int) 
 class _Player:
     road: Road
     expected: Expectations
+    blows: Sequence[Blow]
     admin: AIOKafkaAdminClient
     collector: Collector
-    kills: int  # how many there shall be
     troubles: list[str] = field(default_factory=list)
-    killed: list[str] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)
+    _victims: list[asyncio.subprocess.Process] = field(default_factory=list)
     _ends: Counter[TopicPartition] = field(default_factory=Counter)
 
     async def play(self, workers: int) -> Played:
@@ -63,11 +72,11 @@ class _Player:
             if not await self._round(number, round_):
                 break
         await self._stop()
-        return Played(outputs=tuple(self.collector.records), troubles=tuple(self.troubles), kills=tuple(self.killed))
+        return Played(outputs=tuple(self.collector.records), troubles=tuple(self.troubles), struck=tuple(self.struck))
 
     async def _round(self, number: int, round_: Round) -> bool:
         """Whether the round was done in time."""
-        killing = asyncio.create_task(self._kill_in(number))
+        striking = [asyncio.create_task(self._strike(blow)) for blow in self.blows if blow.round == number]
         try:
             await self._send(_mixed(Random(number), round_.early, round_.relationships))
             await self._send(round_.orders)
@@ -76,12 +85,13 @@ class _Player:
             await until(
                 f"the outputs of round {number}: {dict(wanted)}", lambda: self._has_told(wanted), seconds=ROUND_BOUND
             )
-            await killing
+            await asyncio.gather(*striking)
         except (AssertionError, TimeoutError) as why:
-            self.troubles.append(f"{why or 'a kill had no moment to strike'}; there are {dict(self.collector.counts)}")
+            self.troubles.append(f"{why or 'a blow had no moment to strike'}; there are {dict(self.collector.counts)}")
             return False
         finally:
-            killing.cancel()
+            for task in striking:
+                task.cancel()
         return not self._ended_by_themselves()
 
     async def _send(self, records: Sequence[Record]) -> None:
@@ -125,25 +135,27 @@ class _Player:
             raise AssertionError("the reader of the outputs has stopped")
         return all(self.collector.counts[topic] >= count for topic, count in wanted.items())
 
-    async def _kill_in(self, number: int) -> None:
-        """Where the round is one of those: SIGKILL once part of its outputs is there, and a new worker."""
-        if number not in _KILLED_IN[: self.kills]:
-            return
-        turn = _KILLED_IN.index(number)
-        topic = (ENRICHED, EVENTS)[turn % 2]
-        before = self.expected.by_round[number - 1][topic]
-        after = self.expected.by_round[number][topic]
-        threshold = before + int((after - before) * Random(self.expected.plan.seed + number).uniform(0.02, 0.5))
-        await asyncio.wait_for(self.collector.reached(topic, threshold), ROUND_BOUND)
-        victim = [worker for worker in self.road.workers if worker.returncode is None][-1]
-        victim.kill()
-        await victim.wait()
-        self.killed.append(f"round {number}, at {self.collector.counts[topic] - before} of {after - before} {topic}")
+    async def _strike(self, blow: Blow) -> None:
+        """End a worker amid a round's outputs, and start another one."""
+        before = self.expected.by_round[blow.round - 1][blow.topic]
+        due = self.expected.by_round[blow.round][blow.topic] - before
+        await asyncio.wait_for(self.collector.reached(blow.topic, before + int(due * blow.share)), ROUND_BOUND)
+        victim = [worker for worker in self.road.workers if worker not in self._victims][-1]
+        self._victims.append(victim)
+        if blow.gentle:
+            victim.terminate()
+            if await asyncio.wait_for(victim.wait(), END_BOUND) != 0:
+                self.troubles.append(f"exit code {victim.returncode} after SIGTERM")
+        else:
+            victim.kill()
+            await victim.wait()
+        signal = "SIGTERM" if blow.gentle else "SIGKILL"
+        there = self.collector.counts[blow.topic] - before
+        self.struck.append(f"{signal} in round {blow.round}, at {there} of {due} {blow.topic}")
         await self.road.start()
 
     def _ended_by_themselves(self) -> bool:
-        ended = [worker for worker in self.road.workers if worker.returncode is not None]
-        return len(ended) > len(self.killed)
+        return any(worker.returncode is not None for worker in self.road.workers if worker not in self._victims)
 
     async def _stop(self) -> None:
         """SIGTERM to all; then nothing more can come, and all that was written is read."""

@@ -138,6 +138,7 @@ class RelationshipInputs:
             fields |= rng.choice(({}, {"decided_by": "portal/inge"}, {"decided_by": None}, {"decided_by": "ERP 7"}))
         match type_:
             case "supplier.connection.accepted":
+                fields |= self._reason()
                 if rng.random() < 0.7:
                     fields["customer_number"] = self._number(pair)
             case "supplier.customer-number.assigned":

@@ -32,6 +32,9 @@ def read_told(record: Record) -> Told | Difference:
     missing = [name for name in _NEEDED if not record.header(f"ce_{name}")]
     if missing:
         return _broken(record, f"without {', '.join(missing)}")
+    names = [name for name, _ in record.headers]
+    if len(set(names)) < len(names):
+        return _broken(record, "a header twice")
     if record.header("ce_specversion") != "1.0" or record.header("ce_source") != "relationship-worker":
         return _broken(record, "specversion or source")
     if read_time(record.header("ce_time") or "") is None:
@@ -71,11 +74,11 @@ def envelope_differences(
 
 
 def repeated_ids(outputs: list[Told]) -> list[Difference]:
-    """Outputs that carry the id of another one on their topic, although another event caused them."""
-    first: dict[tuple[str, str | None], Told] = {}
+    """Outputs that carry the id of another one, although they tell something else."""
+    first: dict[str | None, Told] = {}
     found = []
     for told in outputs:
-        known = first.setdefault((told.record.topic, told.record.header("ce_id")), told)
+        known = first.setdefault(told.record.header("ce_id"), told)
         if (known.cause, known.type) != (told.cause, told.type):
             found.append(_broken(told.record, f"has the id of {known.place}"))
     return found
