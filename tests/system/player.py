@@ -63,6 +63,7 @@ class _Player:
     troubles: list[str] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
     _victims: list[asyncio.subprocess.Process] = field(default_factory=list)
+    _striking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _ends: Counter[TopicPartition] = field(default_factory=Counter)
 
     async def play(self, workers: int) -> Played:
@@ -140,19 +141,21 @@ class _Player:
         before = self.expected.by_round[blow.round - 1][blow.topic]
         due = self.expected.by_round[blow.round][blow.topic] - before
         await asyncio.wait_for(self.collector.reached(blow.topic, before + int(due * blow.share)), ROUND_BOUND)
-        victim = [worker for worker in self.road.workers if worker not in self._victims][-1]
-        self._victims.append(victim)
-        if blow.gentle:
-            victim.terminate()
-            if await asyncio.wait_for(victim.wait(), END_BOUND) != 0:
-                self.troubles.append(f"exit code {victim.returncode} after SIGTERM")
-        else:
-            victim.kill()
-            await victim.wait()
-        signal = "SIGTERM" if blow.gentle else "SIGKILL"
-        there = self.collector.counts[blow.topic] - before
-        self.struck.append(f"{signal} in round {blow.round}, at {there} of {due} {blow.topic}")
-        await self.road.start()
+        async with self._striking:  # whoever is struck next finds the last one replaced
+            live = [worker for worker in self.road.workers if worker not in self._victims]
+            victim = live[0 if blow.gentle else -1]  # SIGTERM means something to those that run, not to a newcomer
+            self._victims.append(victim)
+            if blow.gentle:
+                victim.terminate()
+                if await asyncio.wait_for(victim.wait(), END_BOUND) != 0:
+                    self.troubles.append(f"exit code {victim.returncode} after SIGTERM")
+            else:
+                victim.kill()
+                await victim.wait()
+            signal = "SIGTERM" if blow.gentle else "SIGKILL"
+            there = self.collector.counts[blow.topic] - before
+            self.struck.append(f"{signal} in round {blow.round}, at {there} of {due} {blow.topic}")
+            await self.road.start()
 
     def _ended_by_themselves(self) -> bool:
         return any(worker.returncode is not None for worker in self.road.workers if worker not in self._victims)
