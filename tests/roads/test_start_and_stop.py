@@ -58,7 +58,8 @@ async def test_init_is_repeatable_and_names_a_topic_that_differs_without_alterin
     prefix = f"{road.prefix}own."
     admin = AIOKafkaAdminClient(bootstrap_servers=road.stack.kafka_bootstrap_servers)
     await admin.start()
-    await admin.create_topics([NewTopic(f"{prefix}orders", 7, 1), NewTopic(f"{prefix}dead-letters", 2, 1)])
+    compacted = NewTopic(f"{prefix}orders", 7, 1, topic_configs={"cleanup.policy": "compact"})
+    await admin.create_topics([compacted, NewTopic(f"{prefix}dead-letters", 2, 1)])
 
     code, out, err = await road.command("init", RELATIONSHIP_WORKER_TOPIC_PREFIX=prefix)
     again, _, _ = await road.command("init", RELATIONSHIP_WORKER_TOPIC_PREFIX=prefix)
@@ -67,6 +68,7 @@ async def test_init_is_repeatable_and_names_a_topic_that_differs_without_alterin
 
     assert (code, again) == (0, 0)
     assert f"differs: {prefix}dead-letters: max.message.bytes is 1048588" in err
+    assert f"differs: {prefix}orders: cleanup.policy is compact" in err
     assert f"made the topic {prefix}enriched-orders" in out
     assert found[f"{prefix}orders"] == found[f"{prefix}enriched-orders"] == 7
     assert found[f"{prefix}dead-letters"] == 2

@@ -57,8 +57,9 @@ async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport
         for topic, partitions in wanted.items():
             if topic not in there and await _make(admin, topic, partitions, kafka.plain(topic), settings):
                 report.made.append(topic)
-        large = [kafka.topic(name) for name in OUTPUT_TOPICS if kafka.topic(name) in there]
-        report.differ.extend(await _differences(admin, large, settings))
+        found = [kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS) if kafka.topic(name) in there]
+        outputs = {kafka.topic(name) for name in OUTPUT_TOPICS}
+        report.differ.extend(await _differences(admin, found, outputs, settings))
         return report
     finally:
         await admin.close()
@@ -88,7 +89,9 @@ async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: s
     return True
 
 
-async def _differences(admin: AIOKafkaAdminClient, topics: Collection[str], settings: TopicSettings) -> list[str]:
+async def _differences(
+    admin: AIOKafkaAdminClient, topics: Collection[str], outputs: Collection[str], settings: TopicSettings
+) -> list[str]:
     found: list[str] = []
     if not topics:
         return found
@@ -96,6 +99,12 @@ async def _differences(admin: AIOKafkaAdminClient, topics: Collection[str], sett
     for response in await admin.describe_configs(resources):
         for _, _, _, topic, entries in response.resources:
             values = {entry[0]: entry[1] for entry in entries}
+            if "compact" in values.get("cleanup.policy", ""):
+                found.append(
+                    f"{topic}: cleanup.policy is {values['cleanup.policy']}, which loses all but a key's last record"
+                )
+            if topic not in outputs:
+                continue
             size = int(values.get("max.message.bytes", 0))
             if size < MAX_MESSAGE_BYTES:
                 found.append(f"{topic}: max.message.bytes is {size}, large dead letters need {MAX_MESSAGE_BYTES}")
