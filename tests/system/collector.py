@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from model.records import DEAD_LETTERS, OUTPUT_TOPICS, Record
+from model.records import DEAD_LETTERS, EVENTS, OUTPUT_TOPICS, Record
+from system.expectations import NOT_COUNTED
 from system.plan import PARTITIONS
 
 _END = "end-of-run"  # a header of the records that close each partition
@@ -82,11 +83,14 @@ class Collector:
                             self._ended.add(place)
                         else:
                             self.records.append(self._as_read(record))
-                            self._count(self.records[-1].topic)
+                            self._count(self.records[-1])
         finally:
             await consumer.stop()
 
-    def _count(self, topic: str) -> None:
+    def _count(self, record: Record) -> None:
+        if record.header("ce_type") == NOT_COUNTED and record.topic == EVENTS:
+            return
+        topic = record.topic
         self.counts[topic] += 1
         if (topic, self.counts[topic]) in self._awaited:
             self._awaited[topic, self.counts[topic]].set()

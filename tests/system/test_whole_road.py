@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from roads.driving import Road
 from system.blows import blows
 from system.expectations import expectations
-from system.judge import judge
-from system.play import report
+from system.play import judged, report
 from system.player import play
 from system.scenario import Size, scenario
 
@@ -21,7 +20,7 @@ async def test_two_workers_of_which_one_is_killed_twice_say_exactly_what_the_mod
     expected = expectations(scenario(seed, datetime.now(UTC), Size()))
 
     played = await play(road, expected, blows(seed, len(expected.plan.rounds), kills=2, stops=0), workers=2)
-    verdict = judge(expected, played.outputs)
+    verdict = judged(expected, played)
 
     assert verdict.differences == (), f"{SEED_VARIABLE}={seed}\n{report(verdict, played)}"
     assert played.troubles == (), f"{SEED_VARIABLE}={seed}\n{report(verdict, played)}"
