@@ -96,7 +96,7 @@ async def run(settings: Settings, only: Only | None) -> None:
     try:
         await _wait_for("PostgreSQL", lambda: check_schema(engine), settings.start_seconds)
         counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
-        await Worker(settings, kafka, engine, counts, only).run()
+        await _start_again_while_kafka_goes(settings, lambda: Worker(settings, kafka, engine, counts, only).run())
     finally:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(engine.dispose(), 1)
@@ -129,7 +129,7 @@ class Worker:
         self._broken: str | None = None
 
     async def run(self) -> None:
-        """Start, run until told to stop, stop. Raises CannotStart where a dependency went away in between."""
+        """Start, run until told to stop, stop. Raises KafkaError where Kafka goes while it starts; then make a new one."""
         app = FastStream(
             self._broker,
             logger=None,
@@ -139,8 +139,11 @@ class Worker:
         self._exit = app.exit
         try:
             await app.run(sleep_time=0.05)
-        except KafkaError as why:
-            raise CannotStart(f"Kafka at {self._kafka.bootstrap_servers} went away: {type(why).__name__}") from why
+        except KafkaError:
+            self._stopping.set()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
+            raise
         if self._broken:
             raise CannotStart(f"{self._broken} has ended by itself, which hangs for ever: start the worker again")
         log.info("stopped")
@@ -266,6 +269,22 @@ def _cancel_on_signal() -> None:
     assert task is not None
     for sent in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
+
+
+async def _start_again_while_kafka_goes(settings: Settings, run_worker: Callable[[], Awaitable[None]]) -> None:
+    """Kafka answered a moment ago, but may go while the consumer joins its group: try again, as long as a start may take."""
+    try:
+        async for trial in AsyncRetrying(
+            retry=retry_if_exception_type(KafkaError),
+            stop=stop_after_delay(settings.start_seconds),
+            wait=wait_fixed(0.5),
+        ):
+            with trial:
+                await run_worker()
+    except RetryError as why:
+        error = why.last_attempt.exception()
+        kind = describe(error) if error else "no answer"
+        raise CannotStart(f"Kafka at {settings.kafka_bootstrap_servers} went away during the start ({kind})") from None
 
 
 async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: float) -> Any:
