@@ -24,7 +24,8 @@ DOCUMENTS = {  # by format: the file, and who sends it
 CHANNELS = ("private", "public", None)
 REPEATED = 25  # events that come a second time, byte for byte
 TOLD_AGAIN = 10  # orders that come a second time as another event
-RATE_BYTES = 2_000  # larger orders are left out of the 20,000: they would measure the network
+CUT_AT = 300  # bytes of an order that did not arrive whole
+RATE_BYTES = 2_000  # larger orders are left out of the many: those would measure the copying of bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,9 @@ def play(story: Story) -> Play:
     orders = [*history, *documents]
     rng = random.Random(42)  # the same ones each time
     again = [
-        replace(order, sent=replace(order.sent, headers=attributes(f"again-{order.order_id}", ORDER_CREATED, story.now)))
+        replace(
+            order, sent=replace(order.sent, headers=attributes(f"again-{order.order_id}", ORDER_CREATED, story.now))
+        )
         for order in rng.sample(orders, TOLD_AGAIN)
     ]
     return Play(
@@ -94,7 +97,9 @@ def many(story: Story, count: int, orders: list[PlayedOrder]) -> Iterator[Played
     for number in range(count):
         order = small[number % len(small)]
         new_id = f"R{number:06}"
-        value = order.sent.value.replace(f'"order_id": "{order.order_id}"'.encode(), f'"order_id": "{new_id}"'.encode(), 1)
+        value = order.sent.value.replace(
+            f'"order_id": "{order.order_id}"'.encode(), f'"order_id": "{new_id}"'.encode(), 1
+        )
         headers = attributes(f"rate-{new_id}", ORDER_CREATED, order.created_at)
         yield replace(order, order_id=new_id, sent=replace(order.sent, value=value, headers=headers))
 
@@ -137,7 +142,12 @@ def _document(story: Story, number: int, format_: str) -> PlayedOrder:
     value = json.dumps(data, ensure_ascii=False).encode()[:-1] + b', "document": ' + document + b"}"
     sent = _sent(order_id, supplier, customer, created, value)
     return PlayedOrder(
-        order_id=order_id, supplier=supplier, customer=customer, created_at=created, sent=sent, kind=f"{format_} document"
+        order_id=order_id,
+        supplier=supplier,
+        customer=customer,
+        created_at=created,
+        sent=sent,
+        kind=f"{format_} document",
     )
 
 
@@ -155,9 +165,12 @@ def _sent(order_id: str, supplier: str, customer: str | None, created: datetime,
 
 def _unreadable(story: Story, history: list[PlayedOrder]) -> list[Sent]:
     """An order that was cut off on its way, and another one under an id that was used before."""
-    cut, other = history[10].sent, history[20].sent
+    cut = next(order.sent for order in history if len(order.sent.value) > CUT_AT)
+    other = history[20].sent
     return [
-        replace(cut, value=cut.value[:300], headers=attributes("cut-off", ORDER_CREATED, story.now), made="invalid_json"),
+        replace(
+            cut, value=cut.value[:CUT_AT], headers=attributes("cut-off", ORDER_CREATED, story.now), made="invalid_json"
+        ),
         replace(other, headers=history[30].sent.headers, made="conflicting_event_id"),
     ]
 

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -103,10 +103,11 @@ def tell_story(opening: datetime, now: datetime) -> Story:
 
 
 def _settings(story: Story) -> None:
-    for supplier, change in (
+    changes: tuple[tuple[str, dict[str, str | None]], ...] = (
         (NORTH, {"default_customer_number": DEFAULTS[NORTH], "time_zone": "Europe/Berlin"}),
         (SOUTH, {"time_zone": "Europe/Vienna", "reminder_time": "07:30"}),
-    ):
+    )
+    for supplier, change in changes:
         data = {"supplier_id": supplier, **change}
         story.settings.append(_sent(incoming.SETTINGS_CHANGED, supplier, data, story.day(-12)))
 
@@ -175,9 +176,17 @@ def _refused(story: Story) -> None:
 
 
 def _accept(
-    story: Story, supplier: str, customer: str, *, day: float, number: str | None = None, counts_from: float | None = None
+    story: Story,
+    supplier: str,
+    customer: str,
+    *,
+    day: float,
+    number: str | None = None,
+    counts_from: float | None = None,
 ) -> Sent:
-    fact = Fact(at=story.day(day if counts_from is None else counts_from), partner=True, number=number and number.strip())
+    fact = Fact(
+        at=story.day(day if counts_from is None else counts_from), partner=True, number=number and number.strip()
+    )
     story.facts.setdefault((supplier, customer), []).append(fact)
     made = "relationship.accepted"
     return _decide(story, incoming.ACCEPTED, supplier, customer, day, made=made, customer_number=number)
@@ -200,7 +209,7 @@ def _decide(
     return sent
 
 
-def _sent(type_: str, key: str, data: dict[str, object], at: datetime, *, made: str | None = None) -> Sent:
+def _sent(type_: str, key: str, data: Mapping[str, object], at: datetime, *, made: str | None = None) -> Sent:
     topic = CONNECTION_REQUESTS if type_ in incoming.REQUEST_TYPES else RELATIONSHIP_DECISIONS
     value = json.dumps(data, ensure_ascii=False).encode()
     event_id = f"{type_.rpartition('.')[2]}-{key.replace('/', '-')}-{at:%m%d%H%M}"
@@ -210,7 +219,10 @@ def _sent(type_: str, key: str, data: dict[str, object], at: datetime, *, made: 
 def attributes(event_id: str, type_: str, at: datetime) -> list[tuple[str, bytes]]:
     """CloudEvents in binary mode."""
     attributes = {"id": event_id, "source": "/demo", "type": type_, "specversion": "1.0", "time": iso(at)}
-    return [*((f"ce_{name}", text.encode()) for name, text in attributes.items()), ("content-type", b"application/json")]
+    return [
+        *((f"ce_{name}", text.encode()) for name, text in attributes.items()),
+        ("content-type", b"application/json"),
+    ]
 
 
 def iso(at: datetime) -> str:
