@@ -93,6 +93,16 @@ def local() -> None:
     command.local()
 
 
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack and the worker up until Ctrl-C.")] = False,
+) -> None:
+    """Real input through a real Kafka, a real PostgreSQL and a worker of its own; shows what came out, and ends."""
+    from relationship_worker.local.demo import demo as play_demo
+
+    play_demo(keep=keep)
+
+
 def _settings() -> Settings:
     try:
         return read_settings()

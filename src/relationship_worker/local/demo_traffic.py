@@ -2,11 +2,9 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
@@ -25,23 +23,52 @@ class DemoFailed(Exception):
     """The demo can't go on; the message is one line that says why."""
 
 
+class StillWaiting(DemoFailed):
+    """The bound of a wait was reached."""
+
+
 def headers_of(record: ConsumerRecord) -> dict[str, str]:
     """A record's headers as text."""
     return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
 
 
-@dataclass
 class Traffic:
-    """The demo's own producer and reader; the worker knows nothing of them."""
+    """The demo's own producer and reader; the worker knows nothing of them. `async with` opens and closes them.
 
-    kafka: Connection
-    alive: Callable[[], None]  # raises DemoFailed where the worker has ended
-    records: list[ConsumerRecord] = field(default_factory=list)
-    rate: list[tuple[str, str | None]] = field(default_factory=list)  # order id and number of the many
-    _producer: Any = None
-    _reader: Any = None
-    _group: Any = None
-    _reading: asyncio.Task[None] | None = None
+    `alive` raises DemoFailed where the worker has ended.
+    """
+
+    def __init__(self, kafka: Connection, alive: Callable[[], None]) -> None:
+        self.kafka = kafka
+        self.records: list[ConsumerRecord] = []
+        self.rate: list[tuple[str, str | None]] = []  # of the many orders: id and number
+        self._alive = alive
+        options = kafka.client_options()
+        self._producer = AIOKafkaProducer(
+            **options, acks="all", linger_ms=2, max_batch_size=RATE_BATCH, max_request_size=REQUEST_BYTES
+        )
+        # As any team would read: nothing that was rolled back, everything once.
+        committed = {"isolation_level": "read_committed", "enable_auto_commit": False}
+        self._reader = AIOKafkaConsumer(**options, **committed, auto_offset_reset="earliest")
+        self._group = AIOKafkaConsumer(**options, **committed, group_id=kafka.group)
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        for client in self._clients:
+            await client.start()
+        self._reader.assign(await self._places(OUTPUT_TOPICS))
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        await asyncio.gather(*(client.stop() for client in self._clients), return_exceptions=True)
+
+    @property
+    def _clients(self) -> list[Any]:
+        return [self._producer, self._reader, self._group]
 
     async def send(self, sent: Iterable[Sent]) -> int:
         """Send in this order, and wait until the broker has them."""
@@ -54,7 +81,7 @@ class Traffic:
         await asyncio.gather(*waiting)
         return len(waiting)
 
-    async def send_many(self, orders: Iterable[PlayedOrder]) -> Callable[[], Any]:
+    async def pack(self, orders: Iterable[PlayedOrder]) -> Callable[[], Coroutine[Any, Any, None]]:
         """Pack many orders, and return what sends them: the packing is no part of what is measured."""
         topic = self.kafka.topic(ORDERS)
         count = len(await self._producer.partitions_for(topic))
@@ -105,11 +132,11 @@ class Traffic:
             await asyncio.sleep(LOOK_EVERY)
 
     def _check(self, what: str, end: float) -> None:
-        self.alive()
+        self._alive()
         if self._reading and self._reading.done():
             raise DemoFailed(f"the reader of the output topics has ended: {self._reading.exception()!r}")
         if monotonic() > end:
-            raise DemoFailed(f"waited {PATIENCE:g} s in vain for {what}")
+            raise StillWaiting(f"waited {PATIENCE:g} s in vain for {what}")
 
     async def _places(self, topics: Iterable[str]) -> list[TopicPartition]:
         names = [self.kafka.topic(topic) for topic in topics]
@@ -129,32 +156,3 @@ class Traffic:
                         self.rate.append((headers["ce_subject"].decode(), number.decode() if number else None))
                     else:
                         self.records.append(record)
-
-
-@asynccontextmanager
-async def open_traffic(kafka: Connection, alive: Callable[[], None]) -> AsyncIterator[Traffic]:
-    """Producer and reader, reading from the first record of the output topics on."""
-    traffic = Traffic(kafka=kafka, alive=alive)
-    options = kafka.client_options()
-    traffic._producer = AIOKafkaProducer(
-        **options, acks="all", linger_ms=2, max_batch_size=RATE_BATCH, max_request_size=REQUEST_BYTES
-    )
-    # As any team would read: nothing that was rolled back, everything once.
-    traffic._reader = AIOKafkaConsumer(
-        **options, isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
-    )
-    traffic._group = AIOKafkaConsumer(
-        **options, group_id=kafka.group, isolation_level="read_committed", enable_auto_commit=False
-    )
-    clients = [traffic._producer, traffic._reader, traffic._group]
-    try:
-        for client in clients:
-            await client.start()
-        traffic._reader.assign(await traffic._places(OUTPUT_TOPICS))
-        traffic._reading = asyncio.create_task(traffic._read())
-        yield traffic
-    finally:
-        if traffic._reading:
-            traffic._reading.cancel()
-            await asyncio.wait([traffic._reading])
-        await asyncio.gather(*(client.stop() for client in clients), return_exceptions=True)
