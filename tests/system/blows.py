@@ -24,5 +24,5 @@ def blows(seed: int, rounds: int, *, kills: int, stops: int) -> list[Blow]:
         round_, topic = rng.randrange(1, rounds), rng.choice((ENRICHED, EVENTS))
         if kills > 0 and number < 2:
             round_, topic = ((2, ENRICHED), (5, EVENTS))[number]
-        planned.append(Blow(round=round_, topic=topic, share=rng.uniform(0.02, 0.6), gentle=number >= kills))
+        planned.append(Blow(round=round_, topic=topic, share=rng.uniform(0.02, 0.4), gentle=number >= kills))
     return planned

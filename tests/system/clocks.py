@@ -47,7 +47,7 @@ def past_date(rng: Random, party: Party, now: datetime, deferred_at: datetime) -
         deferred_at.date() - timedelta(days=rng.randint(1, 300)),
         deferred_at.date() + timedelta(days=rng.randint(0, 2)),
         deferred_at.date(),
-        rng.choice(days_of_change(clock_of(party)[0], now.year)),
+        *rng.choices(days_of_change(clock_of(party)[0], now.year), k=4),
         date(2011, 12, 30),  # no such day in Apia
         date(2000, 1, 1),
     )

@@ -119,6 +119,10 @@ class OrderInputs:
             pair = self.stage.rng.choice(self.pairs)
         return pair
 
+    def _partner_since(self, pair: Pair) -> datetime | None:
+        times = [version.valid_from for version in self._versions(pair) if version.state == "partner"]
+        return self.stage.rng.choice(times) if times else None
+
     def _versions(self, pair: Pair) -> list[Version]:
         return self.stage.model.relationship(pair.supplier.id, pair.customer_id).versions
 
@@ -156,6 +160,8 @@ class OrderInputs:
                 moments += [version.valid_from] * (8 if version.state == "partner" else 2)
         if moments and rng.random() < 0.6:
             created_at = rng.choice(moments) + rng.choice(_BESIDE)
+        elif pair is not None and (partner := self._partner_since(pair)) and rng.random() < 0.6:
+            created_at = self.stage.moment(partner, partner + timedelta(days=6))
         elif rng.random() < 0.05:
             created_at = self.stage.now + timedelta(days=rng.randint(1, 20))
         else:

@@ -78,7 +78,7 @@ def _grouped(rng: Random, made: list[Pair]) -> list[Pair]:
     grouped = {}
     for own in by_supplier.values():
         for number, couple in enumerate(zip(own[::2], own[1::2], strict=False)):
-            if rng.random() < 0.1:
+            if rng.random() < 0.2:
                 for turn, pair in enumerate(couple):
                     grouped[pair.serial] = Pair(
                         serial=pair.serial,

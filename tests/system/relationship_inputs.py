@@ -9,10 +9,16 @@ from model.times import due_instant, five_years_after
 from system.clocks import date_that_moves, far_date, past_date
 from system.envelopes import Sending
 from system.parties import CONTACT, Pair, invalid_number_text, number_text
-from system.stage import AHEAD_BUT_TAKEN, RoundFrame, Stage
+from system.stage import AHEAD_BUT_TAKEN, JUST_TOO_FAR_AHEAD, RoundFrame, Stage
 
 _OF_REQUESTS = ("marketplace.connection.requested", "marketplace.connection.withdrawn")
 _OF_DECISIONS = tuple(type_ for type_ in INPUT_OF_TYPE if type_.startswith("supplier."))
+_OFTEN = {
+    "requested": ("supplier.connection.accepted", "supplier.connection.accepted", "supplier.connection.deferred"),
+    "deferred": ("supplier.connection.accepted", "supplier.connection.deferred"),
+    "partner": ("supplier.customer-number.assigned", "supplier.customer-number.assigned"),
+    "ended": ("supplier.connection.accepted", "supplier.connection.accepted"),
+}
 _DATES_REFUSED = (
     "",
     "1999-12-31",
@@ -79,7 +85,7 @@ class RelationshipInputs:
         return self.stage.in_conflict(again) if rng.random() < 0.25 else again
 
     def _new(self, pair: Pair, relationship: Relationship, topic: str, key: bytes, frame: RoundFrame) -> Sending:
-        type_ = self._type(relationship, topic)
+        type_ = self._type(pair, relationship, topic)
         time = self._time(pair, relationship, frame, type_)
         data: dict[str, object] = {"supplier_id": pair.supplier.id, "customer_id": pair.customer_id}
         data |= self._fields(pair, type_, time)
@@ -94,7 +100,7 @@ class RelationshipInputs:
         stroke = due_instant(day, settings.reminder_time, settings.time_zone)
         return stroke + self.stage.rng.choice((-1, 0, 0, 1)) * timedelta(microseconds=1), day.isoformat()
 
-    def _type(self, relationship: Relationship, topic: str) -> str:
+    def _type(self, pair: Pair, relationship: Relationship, topic: str) -> str:
         rng = self.stage.rng
         types = _OF_REQUESTS if topic == REQUESTS else _OF_DECISIONS
         if topic == REQUESTS and relationship.state == "none" and rng.random() < 0.8:
@@ -104,10 +110,10 @@ class RelationshipInputs:
         telling = [
             type_ for type_ in types if cell(relationship.state, INPUT_OF_TYPE[type_]) in STATES | {NUMBER, PARK}
         ]
-        if relationship.state in ("requested", "deferred") and "supplier.connection.accepted" in telling:
-            telling += ["supplier.connection.accepted"] * 2 + ["supplier.connection.deferred"]
-        if relationship.state == "partner" and "supplier.customer-number.assigned" in telling:
-            telling += ["supplier.customer-number.assigned"] * 2
+        if topic == DECISIONS:
+            telling += _OFTEN.get(relationship.state, ())
+            if relationship.state == "partner" and pair.group is not None:
+                telling += ["supplier.connection.ended"] * 3  # a number that an ended one keeps is not shared
         return rng.choice(telling) if telling and rng.random() < 0.8 else rng.choice(types)
 
     def _time(self, pair: Pair, relationship: Relationship, frame: RoundFrame, type_: str) -> datetime:
@@ -126,7 +132,7 @@ class RelationshipInputs:
         if chance < 0.24:
             return stage.moment(frame.starts - timedelta(days=20), frame.ends)  # shuffled over the rounds
         if chance < 0.255:
-            return stage.now + timedelta(days=stage.rng.randint(1, 400))
+            return stage.now + stage.rng.choice((JUST_TOO_FAR_AHEAD, timedelta(days=stage.rng.randint(1, 400))))
         if chance < 0.26 and type_ in ("supplier.connection.accepted", "supplier.customer-number.assigned"):
             return stage.now + AHEAD_BUT_TAKEN
         return usual
@@ -186,6 +192,9 @@ class RelationshipInputs:
 
     def _date(self, pair: Pair, time: datetime) -> dict[str, object]:
         rng, now = self.stage.rng, self.stage.now
+        earlier = self._relationship(pair).deferral
+        if earlier is not None and rng.random() < 0.15:
+            return {"resubmission_date": earlier.due_on.isoformat()}
         chance = rng.random()
         if chance < 0.2:
             return rng.choice(({}, {"resubmission_date": None}))
@@ -197,7 +206,7 @@ class RelationshipInputs:
             return {"resubmission_date": five_years_after(time).isoformat()}
         if chance < 0.5 and pair.supplier.moves:
             return {"resubmission_date": date_that_moves(now).isoformat()}
-        if chance < 0.7:
+        if chance < 0.75:
             return {"resubmission_date": past_date(rng, pair.supplier, now, time).isoformat()}
         return {"resubmission_date": far_date(rng, now, time).isoformat()}
 

@@ -31,6 +31,17 @@ _ROUNDS = (
     _SETTINGS,
     _RELATIONSHIPS,
 )
+_ORDERS = (
+    1,
+    1,
+    6,
+    1,
+    3,
+    3,
+    2,
+    1,
+    2,
+)  # a round's part of all orders; one round has a crowd, in which a worker is killed
 _EARLY = 0.25  # of a round's orders travel beside the inputs of the relationships
 
 
@@ -91,7 +102,9 @@ class _Scenario:
 
     def _round(self, kind: str, frame: RoundFrame, shares: dict[int, int]) -> Round:
         lanes = self._settings(frame) if kind == _SETTINGS else self._inputs(frame, shares)
-        orders = self.size.orders // len(_ROUNDS) + (self.size.orders % len(_ROUNDS) if frame.number == 0 else 0)
+        share = self.size.orders * _ORDERS[frame.number] // sum(_ORDERS)
+        rest = self.size.orders - sum(self.size.orders * part // sum(_ORDERS) for part in _ORDERS)
+        orders = share + (rest if frame.number == 0 else 0)
         early = int(orders * _EARLY)
         beside = self.orders.of_leg(early, frame, _earliest(lanes, self.pairs))
         travelling = self._with_unreadable(beside, frame, ORDERS)

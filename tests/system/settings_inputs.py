@@ -53,6 +53,8 @@ class SettingsInputs:
         if rng.random() < 0.85:
             fields["default_customer_number"] = self._default(party)
         fields |= _clock(clock_of(party)) | self._switches()
+        if "default_customer_number" not in fields and rng.random() < 0.5:
+            fields["public_catalogue"] = "default_always"  # of which there is none
         return self._send(party, frame.starts - LONG_BEFORE, fields)
 
     def more(self, party: Party, frame: RoundFrame, *, move: bool) -> list[Record]:

@@ -13,6 +13,7 @@ from system.envelopes import Sending, a_trace, broken, data_text, partition_for,
 BAND = timedelta(days=4)  # each round is about days of its own, so that what comes later is mostly about later
 IN_BAND = timedelta(days=2)
 AHEAD_BUT_TAKEN = timedelta(seconds=150)  # less than five minutes ahead of any clock that a run meets
+JUST_TOO_FAR_AHEAD = timedelta(minutes=30)  # more than five minutes ahead as long as a run lasts
 SOURCES = ("/marketplace/north", "urn:portal:03", "https://erp.example/events?a=1", "Lieferant-Ü")
 
 
@@ -38,6 +39,7 @@ class Stage:
     model: Model = field(default_factory=Model)
     numbers: Counter[int] = field(default_factory=Counter)  # per pair: how many it was given
     _ids: int = 0
+    _lent: tuple[str, str, str] | None = None  # a topic, and the id and source of an event that was sent there
 
     def frame(self, number: int, rounds: int) -> RoundFrame:
         """The last round lies days before now."""
@@ -53,21 +55,30 @@ class Stage:
         oddity: float = 0.3,
     ) -> Sending:
         """A new event with an id of its own."""
-        self._ids += 1
-        id_ = f"{topic[0]}-{self._ids:06}"
-        if self.rng.random() < 0.02:
-            id_ += self.rng.choice((' "ü"', "/%20", " 漢", "\\n", "{}"))
+        id_, source = self._identity(topic)
         return Sending(
             topic=topic,
             key=key,
             partition=partition_for(self.rng, key),
             id=id_,
-            source=self.rng.choice(SOURCES),
+            source=source,
             type=type_,
             time=time,
             data=data_text(self.rng, dict(fields), oddity),
             trace=a_trace(self.rng),
         )
+
+    def _identity(self, topic: str) -> tuple[str, str]:
+        """An id and a source, now and then those of an event on another topic: there they stand for something else."""
+        self._ids += 1
+        identity = (f"{topic[0]}-{self._ids:06}", self.rng.choice(SOURCES))
+        if self.rng.random() < 0.02:
+            identity = (identity[0] + self.rng.choice((' "ü"', "/%20", " 漢", "\\n", "{}")), identity[1])
+        if self._lent and self._lent[0] != topic and self.rng.random() < 0.03:
+            identity, self._lent = self._lent[1:], None
+        elif self._lent is None:
+            self._lent = (topic, *identity)
+        return identity
 
     def under(self, sending: Sending, key: bytes | None) -> Sending:
         """The same event under another key."""
