@@ -14,6 +14,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import FastStream
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -24,7 +25,7 @@ from relationship_worker.kafka.subscribers import Ends, Subscription, Work, open
 from relationship_worker.kafka.topics import TopicReport, TopicSettings, TopicsMissing, make_topics, partition_counts
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
-from relationship_worker.roads import parked_decisions, relay, reminders
+from relationship_worker.roads import corrections, parked_decisions, relay, reminders
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
@@ -175,6 +176,7 @@ class Worker:
             database=self._database,
             ends=self._ends,
             partitioner=self._partitioner,
+            bell=self._bell,
             freshness_seconds=self._settings.freshness_seconds,
         )
         await keep_running(lane, road)
@@ -217,8 +219,9 @@ class Worker:
                 grace=timedelta(hours=self._settings.parked_hours),
             )
             self._every(parked_decisions.TICK, "parked decisions", grace.run_once)
-        if self._relays:
-            self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
+            corrector = corrections.Corrector(database=self._database, bell=self._bell)
+            self._every(corrections.TICK, "corrections", corrector.run_once)
+        self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
         self._every(WATCH_EVERY, "watch", self._watch)
         log.info("started", roads=self._only or "all", group=self._kafka.group)
 
@@ -305,7 +308,7 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
             before_sleep=say,
         ):
             with trial:
-                return await asyncio.wait_for(attempt(), max(seconds, 5))
+                return await asyncio.wait_for(_refusals_apart(attempt), max(seconds, 5))
     except RetryError as why:
         error = why.last_attempt.exception()
         kind = describe(error) if error else "no answer"
@@ -314,3 +317,21 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
         ) from None
     except (SchemaMismatch, TopicsMissing) as why:
         raise CannotStart(str(why)) from None
+    except StatementRefused as why:
+        raise CannotStart(
+            f"{what} refuses what it is asked (SQLSTATE {why}): has the user the rights, and is the schema this worker's?"
+        ) from None
+
+
+class StatementRefused(Exception):
+    """PostgreSQL is there, and says no to a statement: waiting does not help. The SQLSTATE."""
+
+
+async def _refusals_apart(attempt: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await attempt()
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state.startswith("42"):  # a right, a table or a column that is missing
+            raise StatementRefused(state) from error
+        raise

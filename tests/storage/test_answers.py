@@ -1,12 +1,20 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from builders import NOON
-from relationship_worker.storage.answers import Answered, events_before, remember_first, remember_repeated, told_last
-from relationship_worker.storage.database import transaction
+from relationship_worker.storage.answers import (
+    Answered,
+    ToldBefore,
+    events_before,
+    remember_first,
+    remember_repeated,
+    told_last,
+)
+from relationship_worker.storage.database import rows, transaction
 from storage.locks import somebody_waits_for_a_lock
 
 
@@ -25,6 +33,12 @@ def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: obje
             "answer": answer,
             "partition": 0,
             "offset": event,
+            "record_key": b"k",
+            "created_at": NOON,
+            "channel": None,
+            "knew_version": 0,
+            "knew_change": 0,
+            "open": False,
             **fields,
         }
     )
@@ -33,6 +47,10 @@ def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: obje
 async def remembered(database, *answered):
     async with transaction(database) as tx:
         return await remember_first(tx, answered, now=NOON)
+
+
+def as_told(answer: Answered, *, first: bool = True) -> ToldBefore:
+    return ToldBefore(answer.data_hash, answer.answer, answer.partition, answer.offset, first)
 
 
 async def told(database, *orders):
@@ -53,7 +71,7 @@ async def test_what_an_event_was_told_is_known_when_it_comes_again(database):
     answer = an_answer(1, answer='{"number":"00042"}', partition=3, offset=12345678901)
     await remembered(database, answer)
 
-    assert await before(database, 1, 2) == {key(1): answer}
+    assert await before(database, 1, 2) == {key(1): as_told(answer)}
 
 
 async def test_the_same_event_is_answered_once(database):
@@ -94,7 +112,7 @@ async def test_a_repeated_order_is_remembered_with_what_it_was_told(database):
         assert await remember_repeated(tx, [repeated, an_answer(3)], now=NOON) == {key(3)}
 
     found = (await before(database, 2))[key(2)]
-    assert (found.answer, found.data_hash, found.offset, found.first) == ('"as told"', repeated.data_hash, 2, False)
+    assert found == as_told(repeated, first=False)
     assert (await before(database, 1))[key(1)].first
 
 
@@ -133,7 +151,7 @@ async def test_any_order_id_and_any_answer_is_text(database):
     new = await remembered(database, *orders)
 
     assert new == {order.event_key for order in orders}
-    assert await before(database, *range(len(HOSTILE))) == {order.event_key: order for order in orders}
+    assert await before(database, *range(len(HOSTILE))) == {order.event_key: as_told(order) for order in orders}
     assert await told(database, *HOSTILE) == {("s-1", order.order_id): order.answer for order in orders}
 
 
@@ -143,8 +161,9 @@ async def test_a_walk_in_has_no_customer(database, customers):
 
     await remembered(database, *orders)
 
-    found = await before(database, *range(len(customers)))
-    assert [found[order.event_key].customer_id for order in orders] == customers
+    async with transaction(database) as tx:
+        found = await rows(tx, 'SELECT customer_id FROM answers ORDER BY "offset"')
+    assert [row.customer_id for row in found] == customers
 
 
 async def test_each_of_many_answers_keeps_what_is_its_own(database):
@@ -152,7 +171,24 @@ async def test_each_of_many_answers_keeps_what_is_its_own(database):
 
     await remembered(database, *orders)
 
-    assert await before(database, *range(600)) == {order.event_key: order for order in orders}
+    assert await before(database, *range(600)) == {order.event_key: as_told(order) for order in orders}
+
+
+KEYS = [None, b"", b"\x00\x1f\xff", b"NULL", "k\u00fc".encode()]
+
+
+@pytest.mark.parametrize("channel", [None, "public", "private"])
+async def test_what_a_correction_needs_of_the_order_is_kept(database, channel):
+    given = [
+        an_answer(n, f"o-{n}", record_key=k, created_at=NOON - timedelta(days=n), channel=channel, open=n % 2 == 0)
+        for n, k in enumerate(KEYS)
+    ]
+
+    await remembered(database, *given)
+
+    async with transaction(database) as tx:
+        found = await rows(tx, 'SELECT record_key, created_at, channel, open FROM answers ORDER BY "offset"')
+    assert [tuple(row) for row in found] == [(g.record_key, g.created_at, g.channel, g.open) for g in given]
 
 
 async def test_nothing_is_remembered_of_nothing(database):

@@ -27,6 +27,7 @@ async def with_three_partners(database):
                     type="relationship.accepted",
                     version=a_version(1, number="4711", reason="Frau A rief an"),
                     message="Grüße, A",
+                    settings_change=0,
                     event_id="e-1",
                     event_source="/",
                 )

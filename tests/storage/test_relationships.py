@@ -10,6 +10,7 @@ from builders import NOON, a_version, minutes_after_noon
 from relationship_worker.domain.relationship import Relationship, State
 from relationship_worker.storage.database import rows, transaction
 from relationship_worker.storage.relationships import (
+    NOTHING_KNOWN,
     AsOf,
     HistoryRow,
     Kept,
@@ -47,7 +48,15 @@ async def kept(database, relationships):
 
 async def with_history(database, *versions, pair=PAIR):
     history = [
-        HistoryRow(pair=pair, type="relationship.accepted", version=v, message=None, event_id="e", event_source="/")
+        HistoryRow(
+            pair=pair,
+            type="relationship.accepted",
+            version=v,
+            message=None,
+            settings_change=0,
+            event_id="e",
+            event_source="/",
+        )
         for v in versions
     ]
     async with transaction(database) as tx:
@@ -144,14 +153,14 @@ async def test_other_relationships_are_decided_meanwhile(database):
 async def test_before_the_first_version_there_is_none(database):
     await with_history(database, a_version(1, NOON, number="4711"))
 
-    assert await as_of(database, (*PAIR, NOON - INSTANT)) == [None]
+    assert await as_of(database, (*PAIR, NOON - INSTANT)) == [AsOf(None, False, None, newest=1)]
 
 
 @pytest.mark.parametrize("when", [NOON, NOON + INSTANT, datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)])
 async def test_as_of_includes_its_instant(database, when):
     await with_history(database, a_version(1, NOON, number="4711"))
 
-    assert await as_of(database, (*PAIR, when)) == [AsOf(1, True, "4711")]
+    assert await as_of(database, (*PAIR, when)) == [AsOf(1, True, "4711", newest=1)]
 
 
 async def test_each_version_counts_from_its_own_instant_to_the_next(database):
@@ -165,19 +174,25 @@ async def test_each_version_counts_from_its_own_instant_to_the_next(database):
 
     told = await as_of(database, *((*PAIR, NOON + n * INSTANT) for n in (-1, 0, 1, 2, 3)))
 
-    assert told == [None, AsOf(1, False, None), AsOf(2, True, "4711"), AsOf(3, False, "4711"), AsOf(3, False, "4711")]
+    assert told == [
+        AsOf(None, False, None, newest=3),
+        AsOf(1, False, None, newest=3),
+        AsOf(2, True, "4711", newest=3),
+        AsOf(3, False, "4711", newest=3),
+        AsOf(3, False, "4711", newest=3),
+    ]
 
 
 async def test_of_versions_of_the_same_instant_the_last_counts(database):
     await with_history(database, a_version(1, number="1"), a_version(2, number="2"), a_version(3, number="3"))
 
-    assert await as_of(database, (*PAIR, NOON)) == [AsOf(3, True, "3")]
+    assert await as_of(database, (*PAIR, NOON)) == [AsOf(3, True, "3", newest=3)]
 
 
 async def test_the_tenth_version_comes_after_the_ninth(database):
     await with_history(database, *(a_version(n, number=str(n)) for n in range(1, 13)))
 
-    assert await as_of(database, (*PAIR, NOON)) == [AsOf(12, True, "12")]
+    assert await as_of(database, (*PAIR, NOON)) == [AsOf(12, True, "12", newest=12)]
 
 
 async def test_whoever_asks_for_many_is_told_in_the_order_of_the_questions(database):
@@ -196,7 +211,11 @@ async def test_whoever_asks_for_many_is_told_in_the_order_of_the_questions(datab
         ("s-2", "c-2", NOON),
     )
 
-    assert [answer.customer_number if answer else None for answer in told] == ["C", "B", None, "A", None, "B", None]
+    assert [answer.customer_number for answer in told] == ["C", "B", None, "A", None, "B", None]
+
+
+async def test_of_whom_nobody_knows_nothing_is_known(database):
+    assert await as_of(database, (*PAIR, NOON)) == [NOTHING_KNOWN]
 
 
 async def test_nobody_asks_and_nothing_is_told(database):
@@ -217,7 +236,13 @@ async def test_a_row_of_history_holds_old_and_new_who_why_and_which_message(data
         resubmission_date=date(2026, 4, 1), previously_rejected=True,
     )  # fmt: skip
     row = HistoryRow(
-        pair=PAIR, type="relationship.deferred", version=version, message="Hallo", event_id="e-7", event_source="/p"
+        pair=PAIR,
+        type="relationship.deferred",
+        version=version,
+        message="Hallo",
+        settings_change=3,
+        event_id="e-7",
+        event_source="/p",
     )
 
     async with transaction(database) as tx:
@@ -241,6 +266,7 @@ async def test_a_row_of_history_holds_old_and_new_who_why_and_which_message(data
         "message": "Hallo",
         "resubmission_date": date(2026, 4, 1),
         "previously_rejected": True,
+        "settings_change": 3,
         "event_id": "e-7",
         "event_source": "/p",
     }

@@ -27,7 +27,7 @@ def a_change(
     change: int, settings: Settings = BUILT_IN, *, at: datetime = NOON, supplier: str = "s-1"
 ) -> SettingsChange:
     new = Supplier(supplier_id=supplier, change=change, valid_from=at, settings=settings)
-    return SettingsChange(supplier=new, event_id="e-1", event_source="/portal")
+    return SettingsChange(supplier=new, brings_default=False, event_id="e-1", event_source="/portal")
 
 
 async def changed(database, *changes):

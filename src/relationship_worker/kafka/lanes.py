@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -55,6 +55,11 @@ class Lane:
         """True once the partition is to be handed over."""
         return self._closing.is_set()
 
+    @property
+    def position(self) -> int:
+        """Behind the last batch that was taken."""
+        return self._position
+
     def close(self) -> None:
         """Ask the road to finish what is in hand and take nothing more."""
         self._closing.set()
@@ -104,10 +109,11 @@ class Lane:
         if self._bytes > PAUSE_ABOVE and not self._paused:
             self._pause()
 
-    async def take(self, *, most: int, most_bytes: int) -> Batch | None:
+    async def take(self, *, most: int, most_bytes: int, or_when: Callable[[], bool] = lambda: False) -> Batch | None:
         """What has piled up, at most so much; None where the lane is closing.
 
         Without records where only the position moved: transaction markers and aborted records are delivered to nobody.
+        So too where `or_when` says that there is something else to do.
         """
         while True:
             if self.closing:
@@ -121,6 +127,8 @@ class Lane:
                 self._position = position
                 self._last = range(0)
                 return Batch(records=(), next_position=position)
+            if or_when():
+                return Batch(records=(), next_position=self._position)
             self._arrived.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), IDLE_TICK)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
@@ -61,11 +62,33 @@ class Transactions:
         if producer is not None:
             await _throw_away(producer)
 
-    async def tell(self, messages: Iterable[tuple[Message, int]], positions: Mapping[TopicPartition, int]) -> None:
-        """Commit the messages (each with its partition) and the group's new positions. Raises Doubt; then open anew."""
+    async def noted(self, place: TopicPartition) -> str:
+        """The note that was committed with the group's position on a partition; empty where there is none.
+
+        Kafka keeps it as the position's metadata. Whoever sets a position by hand removes it.
+        """
+        admin = AIOKafkaAdminClient(**self._kafka.client_options())
+        await admin.start()
+        try:
+            committed = await admin.list_consumer_group_offsets(self._kafka.group, partitions=[place])
+        finally:
+            await admin.close()
+        return committed[place].metadata or "" if place in committed else ""
+
+    async def tell(
+        self,
+        messages: Iterable[tuple[Message, int]],
+        positions: Mapping[TopicPartition, int],
+        *,
+        note: str = "",
+    ) -> None:
+        """Commit the messages (each with its partition) and the group's new positions, with a note beside them.
+
+        Raises Doubt; then open anew.
+        """
         assert self._producer is not None, "open it first"
         try:
-            await asyncio.wait_for(self._tell(self._producer, messages, positions), TIMEOUT)
+            await asyncio.wait_for(self._tell(self._producer, messages, positions, note), TIMEOUT)
         except (ProducerFenced, InvalidProducerEpoch) as why:
             await self.close()
             raise FencedOff(f"{self._id} was opened by another worker") from why
@@ -78,6 +101,7 @@ class Transactions:
         producer: AIOKafkaProducer,
         messages: Iterable[tuple[Message, int]],
         positions: Mapping[TopicPartition, int],
+        note: str,
     ) -> None:
         await producer.begin_transaction()
         now = int(time.time() * 1000)
@@ -96,7 +120,7 @@ class Transactions:
             sent.append(await producer.send_batch(batch, self._kafka.topic(topic), partition=partition))
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
-        offsets = {place: OffsetAndMetadata(position, "") for place, position in positions.items()}
+        offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
         await producer.send_offsets_to_transaction(offsets, self._kafka.group)
         await producer.commit_transaction()
 

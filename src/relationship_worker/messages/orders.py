@@ -83,6 +83,8 @@ def _channel(raw: bytes) -> tuple[Channel | None, bool]:
         return None, False
 
 
+NO_CUSTOMER = "no_customer"
+UNKNOWN_CHANNEL = "unknown_channel"
 NOT_CAUGHT_UP = "decisions_not_caught_up"
 
 
@@ -92,6 +94,12 @@ def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up
     return before + write_time(order.created_at) + after
 
 
+def write_correction(told: "Answer", ruling: Ruling, version: int | None, *, as_of: datetime) -> str:
+    """The ANSWER that a corrected order is told, as JSON text; what is flagged of the order itself stays so."""
+    before, after = _around_as_of(ruling, version, NO_CUSTOMER in told.flags, UNKNOWN_CHANNEL in told.flags, True)
+    return before + write_time(as_of) + after
+
+
 @lru_cache(maxsize=65_536)  # as many as rulings are kept; two short texts each
 def _around_as_of(
     ruling: Ruling, version: int | None, no_customer: bool, unknown_channel: bool, caught_up: bool
@@ -99,8 +107,8 @@ def _around_as_of(
     flags = [
         name
         for name, raised in (
-            ("no_customer", no_customer),
-            ("unknown_channel", unknown_channel),
+            (NO_CUSTOMER, no_customer),
+            (UNKNOWN_CHANNEL, unknown_channel),
             ("private_catalogue", ruling.private_catalogue),
             (NOT_CAUGHT_UP, not caught_up),
         )

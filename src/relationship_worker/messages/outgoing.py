@@ -134,6 +134,31 @@ class CustomerNumberMissing(_Event):
     reason: str
 
 
+class ToldAnswer(BaseModel):
+    """An ANSWER as an order was told it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    number: str | None
+    source: str
+    reason: str | None
+    rule: int
+    relationship_version: int | None
+    as_of: str
+    flags: list[str]
+
+
+class CustomerNumberCorrected(_Event):
+    """A fact that became known changed what an order must be told; `previous` is what it was told last."""
+
+    topic = ENRICHED_ORDERS
+    type = "order.customer-number-corrected"
+    order_id: str
+    supplier_id: str
+    customer_id: str | None
+    previous: ToldAnswer
+    customer_number: ToldAnswer
+
+
 class ReminderDue(_Event):
     """A deferred request comes back for a decision."""
 
@@ -159,10 +184,22 @@ TRANSITIONS: dict[State, type[RelationshipTransition]] = {
     State.ENDED: RelationshipEnded,
 }
 
-Event = RelationshipTransition | CustomerNumberChanged | DecisionRefused | CustomerNumberMissing | ReminderDue
+Event = (
+    RelationshipTransition
+    | CustomerNumberChanged
+    | DecisionRefused
+    | CustomerNumberMissing
+    | CustomerNumberCorrected
+    | ReminderDue
+)
 EVENT_MODELS: tuple[type[_Event], ...] = (
-    *TRANSITIONS.values(), CustomerNumberChanged, DecisionRefused, CustomerNumberMissing, ReminderDue,
-)  # fmt: skip
+    *TRANSITIONS.values(),
+    CustomerNumberChanged,
+    DecisionRefused,
+    CustomerNumberMissing,
+    CustomerNumberCorrected,
+    ReminderDue,
+)
 
 
 class Cause(msgspec.Struct, frozen=True, gc=False):

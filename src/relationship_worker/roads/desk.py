@@ -29,7 +29,8 @@ from relationship_worker.messages.outgoing import (
     RelationshipAccepted,
     event_message,
 )
-from relationship_worker.storage import deferrals, parked, relationships, suppliers
+from relationship_worker.storage import corrections, deferrals, parked, relationships, suppliers
+from relationship_worker.storage.corrections import Fact
 from relationship_worker.storage.database import Tx
 from relationship_worker.storage.deferrals import Deferral
 from relationship_worker.storage.parked import ParkedDecision
@@ -65,6 +66,7 @@ class Desk:
     messages: list[Message] = field(default_factory=list)
     _history: list[HistoryRow] = field(default_factory=list)
     _changes: list[SettingsChange] = field(default_factory=list)
+    _facts: list[Fact] = field(default_factory=list)
     _parked: list[ParkedDecision] = field(default_factory=list)
     _applied: list[ParkedDecision] = field(default_factory=list)
     _touched: set[Pair] = field(default_factory=set)
@@ -142,7 +144,13 @@ class Desk:
             supplier_id=item.supplier_id, change=supplier.change + 1, valid_from=item.event.time, settings=new
         )
         self.suppliers[item.supplier_id] = changed
-        self._changes.append(SettingsChange(supplier=changed, event_id=cause.id, event_source=cause.source))
+        brings_default = "default_customer_number" in item.change and new.default_customer_number is not None
+        self._changes.append(
+            SettingsChange(
+                supplier=changed, brings_default=brings_default, event_id=cause.id, event_source=cause.source
+            )
+        )
+        self._note_fact(item.supplier_id, None, 0, item.event.time, cause)
 
     def _on_relationship_input(self, item: RelationshipInput, arrived: Arrived, topic: str) -> None:
         pair = (item.supplier_id, item.customer_id)
@@ -228,10 +236,12 @@ class Desk:
                 type=event.type,
                 version=version,
                 message=item.message,
+                settings_change=self.suppliers[pair[0]].change,
                 event_id=cause.id,
                 event_source=cause.source,
             )
         )
+        self._note_fact(*pair, version.version, version.valid_from, cause)
         self._note_deferral(pair, version, item, cause)
         self._tell(event, cause, f"version-{version.version}")
 
@@ -283,6 +293,21 @@ class Desk:
         elif version.previous_state is State.DEFERRED:
             self._deferrals[pair] = None
 
+    def _note_fact(
+        self, supplier_id: str, customer_id: str | None, version: int, valid_from: datetime, cause: Cause
+    ) -> None:
+        """Orders that were answered without it may have to be told another number: see `roads/corrections.py`."""
+        self._facts.append(
+            Fact(
+                supplier_id=supplier_id,
+                customer_id=customer_id,
+                version=version,
+                change=self.suppliers[supplier_id].change,
+                valid_from=valid_from,
+                cause=cause,
+            )
+        )
+
     def _keep_profile(self, pair: Pair, item: RelationshipInput) -> None:
         """Kept as last told; an older one than what is kept is ignored."""
         kept, at = self.kept[pair], item.event.time
@@ -321,6 +346,8 @@ class Desk:
             await relationships.remember(tx, {pair: self.kept[pair] for pair in sorted(self._touched)})
         if self._history:
             await relationships.remember_history(tx, self._history, now=self.now)
+        if self._facts:
+            await corrections.remember_facts(tx, self._facts)
         if self._parked:
             await parked.park(tx, self._parked)
         if self._applied:

@@ -1,6 +1,7 @@
-"""Orders: each goes out with the customer number that applied when it was created, once."""
+"""Orders: each goes out with the customer number that applied when it was created, once; so do their corrections."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker.domain.corrections import is_gap
 from relationship_worker.domain.customer_numbers import which_number
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
@@ -38,21 +40,26 @@ from relationship_worker.messages.outgoing import (
     ENRICHED_ORDERS,
     ORDERS,
     Cause,
+    CustomerNumberCorrected,
     CustomerNumberMissing,
     Message,
+    ToldAnswer,
     event_message,
     headers_of,
 )
 from relationship_worker.messages.times import write_time
-from relationship_worker.roads.running import check_position
-from relationship_worker.storage import answers, positions, relationships, suppliers
-from relationship_worker.storage.answers import Answered
+from relationship_worker.roads.relay import Bell
+from relationship_worker.roads.running import StopLane, check_position
+from relationship_worker.storage import answers, corrections, positions, relationships, suppliers
+from relationship_worker.storage.answers import Answered, ToldBefore
+from relationship_worker.storage.corrections import Waiting
 from relationship_worker.storage.database import Tx, transaction
 
 log = structlog.get_logger()
 
 BATCH_RECORDS = 2_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
 BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large orders
+BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
 
 
@@ -73,9 +80,9 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     first: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class OrdersRoad:
-    """The fast lane of one partition."""
+    """The fast lane of one partition. It alone tells its orders' corrections too: so they come behind the orders."""
 
     lane: Lane
     transactions: Transactions
@@ -83,7 +90,10 @@ class OrdersRoad:
     database: AsyncEngine
     ends: Ends
     partitioner: Partitioner
+    bell: Bell
     freshness_seconds: float
+    corrected: int = 0  # the number of the last correction that was told; noted in Kafka beside the position
+    held_back: int = 0  # the next correction is to be told behind this offset
 
     async def open(self) -> None:
         """Fence first, then read what is committed: nothing of a former owner can be committed behind it any more."""
@@ -92,11 +102,25 @@ class OrdersRoad:
         first, end = await self.lane.bounds()
         position = first if committed is None else committed
         check_position(self.lane, position, first=first, end=end)
+        await self._read_progress()
         self.lane.start(position)
+
+    async def _read_progress(self) -> None:
+        partition = self.lane.place.partition
+        note = await self.transactions.noted(self.lane.place)
+        async with transaction(self.database) as tx:
+            told, last = await corrections.bounds(tx, partition)
+        self.corrected = max(told, int(note or 0))
+        self.held_back = 0
+        if self.corrected > last:
+            raise StopLane(
+                f"orders-{partition}: Kafka was told up to correction {self.corrected}, but the database knows {last}: "
+                "it was restored to an earlier time, or is another one (see the README, named stops)"
+            )
 
     async def run_once(self) -> int:
         """Answer what has piled up, in one Kafka transaction. Safe to repeat: the first answer to an order stands."""
-        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES)
+        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
         if batch is None:
             return 0
         asked, set_aside = read_all(self.lane, batch.records, self._read)
@@ -104,9 +128,10 @@ class OrdersRoad:
         if asked:
             told, conflicts = await self._answer(asked)
             set_aside += conflicts
-        await self._tell(told, set_aside, batch.next_position)
-        self._log(batch, told, set_aside)
-        return len(batch.records)
+        corrected = await self._corrections_behind(batch.next_position)
+        await self._tell(told, set_aside, corrected, batch.next_position)
+        self._log(batch, told, set_aside, corrected)
+        return len(batch.records) + len(corrected)
 
     async def close(self) -> None:
         await self.transactions.close()
@@ -153,24 +178,29 @@ class OrdersRoad:
         history = await suppliers.settings_history(tx, {o.supplier_id for o in orders})
         decided = []
         for a, order in zip(asked, orders, strict=True):
-            version = next(versions) if order.customer_id is not None else None
+            version = next(versions) if order.customer_id is not None else relationships.NOTHING_KNOWN
             ruling = which_number(
-                partner=version is not None and version.partner,
-                individual=version.customer_number if version is not None else None,
+                partner=version.partner,
+                individual=version.customer_number,
                 channel=order.channel,
                 settings=suppliers.settings_as_of(history, order.supplier_id, order.created_at),
             )
-            answer = write_answer(order, ruling, version.version if version else None, caught_up=caught_up)
             decided.append(
                 Answered(
-                    a.key,
-                    a.hash,
-                    order.supplier_id,
-                    order.order_id,
-                    order.customer_id,
-                    answer,
-                    a.record.partition,
-                    a.record.offset,
+                    event_key=a.key,
+                    data_hash=a.hash,
+                    supplier_id=order.supplier_id,
+                    order_id=order.order_id,
+                    customer_id=order.customer_id,
+                    answer=write_answer(order, ruling, version.version, caught_up=caught_up),
+                    partition=a.record.partition,
+                    offset=a.record.offset,
+                    record_key=a.record.key,
+                    created_at=order.created_at,
+                    channel=order.channel,
+                    knew_version=version.newest,
+                    knew_change=len(history.get(order.supplier_id, ())),
+                    open=is_gap(ruling),
                 )
             )
         return decided
@@ -192,7 +222,7 @@ class OrdersRoad:
 
     async def _remember_further_events(
         self, tx: Tx, fresh: Sequence[Answered], *, now: datetime
-    ) -> dict[bytes, Answered]:
+    ) -> dict[bytes, ToldBefore]:
         """What each event was told. A further event of an answered order is told what the order was told last."""
         while True:
             known = await answers.events_before(tx, {f.event_key for f in fresh})
@@ -200,13 +230,31 @@ class OrdersRoad:
             if not further:
                 return known
             last = await answers.told_last(tx, {f.order for f in further.values()})
-            repeated = {key: replace(f, answer=last[f.order], first=False) for key, f in further.items()}
-            remembered = await answers.remember_repeated(tx, list(repeated.values()), now=now)
+            repeated = [replace(f, answer=last[f.order]) for f in further.values()]
+            remembered = await answers.remember_repeated(tx, repeated, now=now)
             if len(remembered) == len(repeated):
-                return known | repeated
+                again = {r.event_key: ToldBefore(r.data_hash, r.answer, r.partition, r.offset, False) for r in repeated}
+                return known | again
             # Another lane has just answered one of these events: look again.
 
-    async def _tell(self, told: Iterable[Told], set_aside: SetAside, position: int) -> None:
+    def _has_corrections(self) -> bool:
+        more = self.bell.last_correction(self.lane.place.partition) > self.corrected
+        return more and self.lane.position > self.held_back
+
+    async def _corrections_behind(self, position: int) -> list[Waiting]:
+        """The next corrections of orders that are told by this position, in their order."""
+        partition = self.lane.place.partition
+        if self.bell.last_correction(partition) <= self.corrected:
+            return []
+        async with transaction(self.database) as tx:
+            waiting = await corrections.waiting(tx, partition, after=self.corrected, limit=BATCH_CORRECTIONS)
+        due = list(itertools.takewhile(lambda correction: correction.after < position, waiting))
+        self.held_back = waiting[len(due)].after if len(due) < len(waiting) else 0
+        return due
+
+    async def _tell(
+        self, told: Iterable[Told], set_aside: SetAside, corrected: Sequence[Waiting], position: int
+    ) -> None:
         now = datetime.now(UTC)
         text = write_time(now)
         messages = []
@@ -217,11 +265,17 @@ class OrdersRoad:
             if number is None and answer.first:
                 messages.append(_missing(answer, now))
         messages += dead_letters(self.kafka, set_aside)
+        messages += [_corrected(correction, partition) for correction in corrected]
         placed = ((message, self.partitioner.place(message, partition)) for message in messages)
-        await self.transactions.tell(placed, {self.lane.place: position})
+        last = corrected[-1].number if corrected else self.corrected
+        await self.transactions.tell(placed, {self.lane.place: position}, note=str(last) if last else "")
+        if corrected:
+            self.corrected = last
+            async with transaction(self.database) as tx:
+                await corrections.told(tx, partition, up_to=last)
 
-    def _log(self, batch: Batch, told: Sequence[Told], set_aside: SetAside) -> None:
-        if batch.records:
+    def _log(self, batch: Batch, told: Sequence[Told], set_aside: SetAside, corrected: Sequence[Waiting]) -> None:
+        if batch.records or corrected:
             log.info(
                 "orders",
                 partition=self.lane.place.partition,
@@ -229,6 +283,7 @@ class OrdersRoad:
                 answered=sum(answer.first for answer in told),
                 told_again=sum(not answer.first for answer in told),
                 dead_letters=Counter(why.reason for _, why in set_aside),
+                corrected=len(corrected),
                 duplicates=len(batch.records) - len(told) - len(set_aside),
             )
 
@@ -242,13 +297,34 @@ def _enriched(told: Told, now: str, partition: int) -> tuple[Message, str | None
     order = told.asked.order
     number = read_answer(told.answer).number
     headers = headers_of(_cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now)
-    headers.append(("ce_supplierid", order.supplier_id.encode()))
-    if order.customer_id is not None:
-        headers.append(("ce_customerid", order.customer_id.encode()))
-    if number is not None:
-        headers.append(("ce_customernumber", number.encode()))
+    headers += _routing(order.supplier_id, order.customer_id, number)
     value = enriched_value(told.answer, order.event.data)
     return Message(ENRICHED_ORDERS, told.asked.record.key, value, headers, partition), number
+
+
+def _corrected(correction: Waiting, partition: int) -> Message:
+    event = CustomerNumberCorrected(
+        order_id=correction.order_id,
+        supplier_id=correction.supplier_id,
+        customer_id=correction.customer_id,
+        previous=ToldAnswer.model_validate_json(correction.previous),
+        customer_number=ToldAnswer.model_validate_json(correction.answer),
+    )
+    message = event_message(
+        event,
+        correction.cause,
+        suffix=f"corrected-{correction.order_event.hex()}",
+        now=correction.decided_at,
+        subject=correction.order_id,
+    )
+    routing = _routing(correction.supplier_id, correction.customer_id, event.customer_number.number)
+    return Message(ENRICHED_ORDERS, correction.record_key, message.value, message.headers + routing, partition)
+
+
+def _routing(supplier_id: str, customer_id: str | None, number: str | None) -> list[tuple[str, bytes | None]]:
+    """Extensions by which a connector routes without parsing; each absent where it is null."""
+    texts = (("ce_supplierid", supplier_id), ("ce_customerid", customer_id), ("ce_customernumber", number))
+    return [(name, text.encode()) for name, text in texts if text is not None]
 
 
 def _missing(told: Told, now: datetime) -> Message:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.roads.running import StopLane
-from relationship_worker.storage import outbox
+from relationship_worker.storage import corrections, outbox
 from relationship_worker.storage.database import transaction
 
 BATCH_MESSAGES = 1_000  # one produce request of small events; a transaction's fixed cost is spread thin by then
@@ -23,7 +23,7 @@ class Bell:
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
         self._rung = asyncio.Event()
-        self._last: dict[int, int] = {}
+        self._last: tuple[dict[int, int], dict[int, int]] = ({}, {})
 
     def ring(self) -> None:
         """There are new messages: wake every relay of this process."""
@@ -33,11 +33,15 @@ class Bell:
     async def look(self) -> int:
         """One look for all lanes; rings where there is something new. The lane's relay finds out what."""
         async with transaction(self._database) as tx:
-            last = await outbox.last_numbers(tx)
+            last = (await outbox.last_numbers(tx), await corrections.last_numbers(tx))
         if last != self._last:
             self._last = last
             self.ring()
         return 0
+
+    def last_correction(self, partition: int) -> int:
+        """The number of a partition's newest correction, as of the last look."""
+        return self._last[1].get(partition, 0)
 
     def listen(self) -> "Ring":
         """The next ring, from now on: listen first, look then, wait last, and none is missed."""

@@ -1,6 +1,6 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -8,8 +8,8 @@ import msgspec
 from relationship_worker.storage.database import Tx, rows
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
-    """An order's event, where it lay, and the answer (JSON) that it is told. `first`: the first event of its order."""
+class Answered(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An order's event, where it lay, the answer (JSON) that it is told, and what the answer went by."""
 
     event_key: bytes  # 16
     data_hash: bytes  # 8
@@ -19,12 +19,27 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     answer: str
     partition: int
     offset: int
-    first: bool = True
+    record_key: bytes | None
+    created_at: datetime
+    channel: str | None
+    knew_version: int
+    knew_change: int
+    open: bool
 
     @property
     def order(self) -> tuple[str, str]:
         """What identifies an order."""
         return (self.supplier_id, self.order_id)
+
+
+class ToldBefore(msgspec.Struct, frozen=True, gc=False):
+    """What an order's event was told. `first`: the first event of its order."""
+
+    data_hash: bytes
+    answer: str
+    partition: int
+    offset: int
+    first: bool
 
 
 async def remember_first(tx: Tx, answered: Sequence[Answered], *, now: datetime) -> set[bytes]:
@@ -36,79 +51,98 @@ async def remember_first(tx: Tx, answered: Sequence[Answered], *, now: datetime)
     ordered = sorted(answered, key=lambda a: (a.supplier_id, a.order_id))
     new = await rows(
         tx,
-        f"""INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
-                                answered_at)
-           SELECT event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", :now
-           FROM {_COLUMNS}
+        """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
+                                answered_at, record_key, created_at, channel, knew_version, knew_change, open)
+           SELECT substring(CAST(:event_keys AS bytea), 16 * i::int - 15, 16),
+                  substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8),
+                  supplier_id, order_id, customer_id, answer, partition::int, "offset"::bigint, :now, record_key,
+                  created_at::timestamptz, channel, version::int, change::int, open::boolean
+           FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)),
+                       string_to_array(:customers, chr(31), ''), string_to_array(:answers, chr(31)),
+                       string_to_array(:partitions, chr(31)), string_to_array(:offsets, chr(31)),
+                       CAST(:record_keys AS bytea[]), string_to_array(:instants, chr(31)),
+                       string_to_array(:channels, chr(31), ''), string_to_array(:versions, chr(31)),
+                       string_to_array(:changes, chr(31)), string_to_array(:open, chr(31))) WITH ORDINALITY
+                AS t (supplier_id, order_id, customer_id, answer, partition, "offset", record_key, created_at, channel,
+                      version, change, open, i)
            ON CONFLICT DO NOTHING RETURNING event_key""",
-        {"now": now, **_columns(ordered)},
-    )
-    return {row[0] for row in new}
-
-
-async def remember_repeated(tx: Tx, answered: Sequence[Answered], *, now: datetime) -> set[bytes]:
-    """Remember further events of answered orders, each with what it is told. Returns the keys of the new."""
-    new = await rows(
-        tx,
-        f"""INSERT INTO repeated_orders (event_key, data_hash, supplier_id, order_id, answer, partition, "offset",
-                                        answered_at)
-           SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now
-           FROM {_COLUMNS}
-           ON CONFLICT DO NOTHING RETURNING event_key""",
-        {"now": now, **_columns(sorted(answered, key=lambda a: a.event_key))},
+        {
+            "event_keys": b"".join([a.event_key for a in ordered]),
+            "hashes": b"".join([a.data_hash for a in ordered]),
+            "now": now,
+            "suppliers": _BETWEEN.join([a.supplier_id for a in ordered]),
+            "orders": _BETWEEN.join([a.order_id for a in ordered]),
+            "customers": _BETWEEN.join([a.customer_id or "" for a in ordered]),
+            "answers": _BETWEEN.join([a.answer for a in ordered]),
+            "partitions": _BETWEEN.join([str(a.partition) for a in ordered]),
+            "offsets": _BETWEEN.join([str(a.offset) for a in ordered]),
+            "record_keys": [a.record_key for a in ordered],
+            "instants": _BETWEEN.join([a.created_at.isoformat() for a in ordered]),
+            "channels": _BETWEEN.join([a.channel or "" for a in ordered]),
+            "versions": _BETWEEN.join([str(a.knew_version) for a in ordered]),
+            "changes": _BETWEEN.join([str(a.knew_change) for a in ordered]),
+            "open": _BETWEEN.join(["1" if a.open else "0" for a in ordered]),
+        },
     )
     return {row[0] for row in new}
 
 
 # Columns go over as one text each: encoding arrays costs the client 0.3 µs an element. U+001F can stand in none of them:
 # ids hold no control characters, and JSON text escapes them. An id is never empty, so empty stands for null.
-_COLUMNS = """(SELECT substring(CAST(:keys AS bytea), 16 * i::int - 15, 16) AS event_key,
-                      substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8) AS data_hash,
-                      supplier_id, order_id, customer_id, answer, partition::int, "offset"::bigint
-               FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)),
-                           string_to_array(:customers, chr(31), ''), string_to_array(:answers, chr(31)),
-                           string_to_array(:partitions, chr(31)), string_to_array(:offsets, chr(31)))
-                    WITH ORDINALITY AS t (supplier_id, order_id, customer_id, answer, partition, "offset", i)) AS t"""
-
-
-def _columns(answered: Sequence[Answered]) -> Mapping[str, object]:
-    return {
-        "keys": b"".join([a.event_key for a in answered]),
-        "hashes": b"".join([a.data_hash for a in answered]),
-        "suppliers": _BETWEEN.join([a.supplier_id for a in answered]),
-        "orders": _BETWEEN.join([a.order_id for a in answered]),
-        "customers": _BETWEEN.join([a.customer_id or "" for a in answered]),
-        "answers": _BETWEEN.join([a.answer for a in answered]),
-        "partitions": _BETWEEN.join([str(a.partition) for a in answered]),
-        "offsets": _BETWEEN.join([str(a.offset) for a in answered]),
-    }
-
-
 _BETWEEN = "\x1f"
 
 
-async def events_before(tx: Tx, keys: Collection[bytes]) -> dict[bytes, Answered]:
-    """What these events were told, those of them that were answered before."""
+async def remember_repeated(tx: Tx, repeated: Sequence[Answered], *, now: datetime) -> set[bytes]:
+    """Remember further events of answered orders, each with what it is told. Returns the keys of the new."""
+    ordered = sorted(repeated, key=lambda a: a.event_key)
+    new = await rows(
+        tx,
+        """INSERT INTO repeated_orders (event_key, data_hash, supplier_id, order_id, answer, partition, "offset",
+                                        answered_at)
+           SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now
+           FROM unnest(CAST(:event_keys AS bytea[]), CAST(:hashes AS bytea[]), CAST(:suppliers AS text[]),
+                       CAST(:orders AS text[]), CAST(:answers AS text[]), CAST(:partitions AS int[]),
+                       CAST(:offsets AS bigint[]))
+                AS t (event_key, data_hash, supplier_id, order_id, answer, partition, "offset")
+           ON CONFLICT DO NOTHING RETURNING event_key""",
+        {
+            "now": now,
+            "event_keys": [a.event_key for a in ordered],
+            "hashes": [a.data_hash for a in ordered],
+            "suppliers": [a.supplier_id for a in ordered],
+            "orders": [a.order_id for a in ordered],
+            "answers": [a.answer for a in ordered],
+            "partitions": [a.partition for a in ordered],
+            "offsets": [a.offset for a in ordered],
+        },
+    )
+    return {row[0] for row in new}
+
+
+async def events_before(tx: Tx, keys: Collection[bytes]) -> dict[bytes, ToldBefore]:
+    """What these events were told, those of them that were answered before: never a later correction."""
     found = await rows(
         tx,
-        """SELECT event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", true AS first
+        """SELECT event_key, data_hash, answer, partition, "offset", true AS first
            FROM answers WHERE event_key = ANY(:keys)
            UNION ALL
-           SELECT event_key, data_hash, supplier_id, order_id, NULL, answer, partition, "offset", false
+           SELECT event_key, data_hash, answer, partition, "offset", false
            FROM repeated_orders WHERE event_key = ANY(:keys)""",
         {"keys": sorted(keys)},
     )
-    return {row.event_key: Answered(**row._mapping) for row in found}
+    return {row[0]: ToldBefore(*row[1:]) for row in found}
 
 
 async def told_last(tx: Tx, orders: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The answer (JSON) that each order was told last."""
+    """The answer (JSON) that each order was told last, held to the end of the transaction: a correction waits for it,
+    and goes out behind what is told by it."""
     ordered = sorted(orders)
     found = await rows(
         tx,
-        """SELECT a.supplier_id, a.order_id, a.answer FROM answers a
+        """SELECT a.supplier_id, a.order_id, coalesce(a.corrected, a.answer) AS answer FROM answers a
            JOIN unnest(CAST(:suppliers AS text[]), CAST(:orders AS text[])) AS t (s, o)
-             ON a.supplier_id = t.s AND a.order_id = t.o""",
+             ON a.supplier_id = t.s AND a.order_id = t.o
+           ORDER BY a.supplier_id, a.order_id FOR SHARE OF a""",
         {"suppliers": [s for s, _ in ordered], "orders": [o for _, o in ordered]},
     )
     return {(row.supplier_id, row.order_id): row.answer for row in found}

@@ -43,6 +43,10 @@ async def advance(tx: Tx, tenure: Tenure, *, position: int) -> None:
 
 
 async def applied(tx: Tx) -> dict[tuple[str, int], int]:
-    """The position of every partition. The transaction has its id from here on (see `storage.answers`)."""
-    found = await rows(tx, "SELECT topic, partition, position, pg_current_xact_id() FROM positions")
-    return {(row.topic, row.partition): row.position for row in found}
+    """The position of every partition. The transaction has its id from here on: see `corrections.oldest_running`."""
+    found = await rows(
+        tx,
+        """SELECT topic, partition, position, own.id
+           FROM (SELECT pg_current_xact_id() AS id) AS own LEFT JOIN positions ON true""",
+    )
+    return {(row.topic, row.partition): row.position for row in found if row.topic is not None}

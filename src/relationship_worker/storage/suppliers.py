@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from functools import lru_cache
 
+from relationship_worker.domain.corrections import KnownSettings
 from relationship_worker.domain.supplier import BUILT_IN, PartnerWithoutNumber, PublicCatalogue, Settings
 from relationship_worker.storage.database import Tx, rows, run
 
@@ -52,6 +53,7 @@ class SettingsChange:
     """A change to be remembered: the supplier as it is from now on, and the event that brought it."""
 
     supplier: Supplier
+    brings_default: bool  # the change named a default customer number
     event_id: str
     event_source: str
 
@@ -62,17 +64,19 @@ async def remember_changes(tx: Tx, changes: Collection[SettingsChange], *, now: 
     await run(
         tx,
         """INSERT INTO supplier_settings
-               (supplier_id, change, valid_from, recorded_at, settings, event_id, event_source)
-           SELECT supplier_id, change, valid_from, :now, settings, event_id, event_source
+               (supplier_id, change, valid_from, recorded_at, settings, brings_default, event_id, event_source)
+           SELECT supplier_id, change, valid_from, :now, settings, brings_default, event_id, event_source
            FROM unnest(CAST(:suppliers AS text[]), CAST(:changes AS int[]), CAST(:valid_from AS timestamptz[]),
-                       CAST(:settings AS jsonb[]), CAST(:event_ids AS text[]), CAST(:event_sources AS text[]))
-                AS t (supplier_id, change, valid_from, settings, event_id, event_source)""",
+                       CAST(:settings AS jsonb[]), CAST(:brings_default AS boolean[]), CAST(:event_ids AS text[]),
+                       CAST(:event_sources AS text[]))
+                AS t (supplier_id, change, valid_from, settings, brings_default, event_id, event_source)""",
         {
             "now": now,
             "suppliers": [c.supplier.supplier_id for c in ordered],
             "changes": [c.supplier.change for c in ordered],
             "valid_from": [c.supplier.valid_from for c in ordered],
             "settings": [_write(c.supplier.settings) for c in ordered],
+            "brings_default": [c.brings_default for c in ordered],
             "event_ids": [c.event_id for c in ordered],
             "event_sources": [c.event_source for c in ordered],
         },
@@ -93,28 +97,34 @@ async def remember_changes(tx: Tx, changes: Collection[SettingsChange], *, now: 
     )
 
 
-History = Mapping[str, list[tuple[datetime, Settings]]]
+History = Mapping[str, list[KnownSettings]]
 
 
 async def settings_history(tx: Tx, suppliers: Collection[str]) -> History:
-    """All settings of each supplier with the time from which they counted, oldest first."""
+    """All settings of each supplier, oldest first; its change n is the n-th."""
     found = await rows(
         tx,
-        """SELECT supplier_id, valid_from, settings::text AS settings FROM supplier_settings
+        """SELECT supplier_id, change, valid_from, settings::text AS settings, brings_default FROM supplier_settings
            WHERE supplier_id = ANY(:ids) ORDER BY supplier_id, change""",
         {"ids": sorted(set(suppliers))},
     )
-    history: dict[str, list[tuple[datetime, Settings]]] = {}
+    history: dict[str, list[KnownSettings]] = {}
     for row in found:
-        history.setdefault(row.supplier_id, []).append((row.valid_from, _read(row.settings)))
+        known = KnownSettings(
+            change=row.change,
+            valid_from=row.valid_from,
+            settings=_read(row.settings),
+            brings_default=row.brings_default,
+        )
+        history.setdefault(row.supplier_id, []).append(known)
     return history
 
 
 def settings_as_of(history: History, supplier_id: str, when: datetime) -> Settings:
     """The settings in force at an instant, its own included; changes never go back in time."""
-    for valid_from, settings in reversed(history.get(supplier_id, ())):
-        if valid_from <= when:
-            return settings
+    for known in reversed(history.get(supplier_id, ())):
+        if known.valid_from <= when:
+            return known.settings
     return BUILT_IN
 
 
