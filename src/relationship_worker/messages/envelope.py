@@ -127,6 +127,11 @@ def _checked(
     return Envelope(id_, source, type_, at, data, trace)
 
 
+def is_structured(headers: Headers) -> bool:
+    """True where the record's value is the whole event, its attributes included."""
+    return _media_type(headers) == "application/cloudevents+json"
+
+
 def _media_type(headers: Headers) -> str | None:
     """Of the last content-type header, whatever the case of its name; None where there is none."""
     found = None

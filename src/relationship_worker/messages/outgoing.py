@@ -184,6 +184,9 @@ TRANSITIONS: dict[State, type[RelationshipTransition]] = {
     State.ENDED: RelationshipEnded,
 }
 
+FREE_TEXT_TYPES = {ReminderDue.type.encode(), *(kind.type.encode() for kind in TRANSITIONS.values())}
+"""Events whose reason is a free text (elsewhere it is a code)."""
+
 Event = (
     RelationshipTransition
     | CustomerNumberChanged

@@ -29,7 +29,8 @@ from relationship_worker.messages.outgoing import (
     RelationshipAccepted,
     event_message,
 )
-from relationship_worker.storage import corrections, deferrals, parked, relationships, suppliers
+from relationship_worker.messages.personal_data import profile_without_contacts
+from relationship_worker.storage import corrections, deferrals, parked, personal_data, relationships, suppliers
 from relationship_worker.storage.corrections import Fact
 from relationship_worker.storage.database import Tx
 from relationship_worker.storage.deferrals import Deferral
@@ -62,6 +63,7 @@ class Desk:
     suppliers: dict[str, Supplier]
     kept: dict[Pair, Kept]
     waiting: dict[Pair, list[ParkedDecision]]
+    erased: dict[Pair, datetime]
     carriers: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     _history: list[HistoryRow] = field(default_factory=list)
@@ -88,7 +90,8 @@ class Desk:
             and kept[item.supplier_id, item.customer_id].relationship.state is State.NONE
         }
         waiting = await parked.parked_for(tx, asked_for_first) if asked_for_first else {}
-        desk = cls(now=now, suppliers=locked, kept=kept, waiting=waiting)
+        erased = await personal_data.erased_up_to(tx, pairs)
+        desk = cls(now=now, suppliers=locked, kept=kept, waiting=waiting, erased=erased)
         numbers = {(s, number) for s, number in desk._numbers_named(about)}
         if numbers:
             desk.carriers = await relationships.partners_by_number(tx, numbers)
@@ -113,7 +116,13 @@ class Desk:
         if isinstance(item, SettingsInput):
             self._on_settings_changed(item, arrived.cause)
         elif isinstance(item, RelationshipInput):
-            self._on_relationship_input(item, arrived, topic)
+            erased = self._is_erased(item)
+            self._on_relationship_input(_without_personal_data(item) if erased else item, arrived, topic)
+
+    def _is_erased(self, item: RelationshipInput) -> bool:
+        """The customer's personal data was erased since: what arrives late is kept and told without it."""
+        up_to = self.erased.get((item.supplier_id, item.customer_id))
+        return up_to is not None and item.event.time <= up_to
 
     def _on_settings_changed(self, item: SettingsInput, cause: Cause) -> None:
         supplier = self.suppliers[item.supplier_id]
@@ -197,6 +206,9 @@ class Desk:
 
     def _park(self, pair: Pair, arrived: Arrived, topic: str) -> None:
         record = arrived.record
+        value = record.value or b""
+        if isinstance(arrived.item, RelationshipInput) and self._is_erased(arrived.item):
+            value = personal_data.erased_record(record.headers, value)
         self._parked.append(
             ParkedDecision(
                 pair=pair,
@@ -206,7 +218,7 @@ class Desk:
                 partition=record.partition,
                 offset=record.offset,
                 key=record.key,
-                value=record.value or b"",
+                value=value,
                 headers=list(record.headers),
             )
         )
@@ -357,6 +369,11 @@ class Desk:
             await deferrals.remember(tx, [d for d in self._deferrals.values() if d is not None])
         for supplier_id in sorted({change.supplier.supplier_id for change in self._changes}):
             await deferrals.move(tx, supplier_id, self.suppliers[supplier_id].settings)
+
+
+def _without_personal_data(item: RelationshipInput) -> RelationshipInput:
+    profile = item.profile and profile_without_contacts(item.profile.encode()).decode()
+    return replace(item, profile=profile, message=None, told=replace(item.told, reason=None))
 
 
 def _told_again(decision: ParkedDecision) -> RelationshipInput:

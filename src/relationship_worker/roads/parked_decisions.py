@@ -10,7 +10,7 @@ from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.envelope import InvalidMessage, Reason
 from relationship_worker.messages.outgoing import Message, dead_letter
 from relationship_worker.roads.relay import Bell
-from relationship_worker.storage import inbox, outbox, parked, relationships, suppliers
+from relationship_worker.storage import inbox, outbox, parked, personal_data, relationships, suppliers
 from relationship_worker.storage.database import alone, transaction
 from relationship_worker.storage.parked import ParkedDecision
 
@@ -36,6 +36,7 @@ class GraceTime:
         async with transaction(self.database) as tx:
             if not await alone(tx, "parked decisions"):
                 return 0
+            await personal_data.lock(tx)
             pairs = await parked.relationships_with_overdue(tx, arrived_before=before, limit=BATCH)
             if not pairs:
                 return 0

@@ -90,12 +90,11 @@ class RelationshipsRoad:
             return 0
         assert self.tenure is not None
         arrived, set_aside = read_all(self.lane, batch.records, self._read)
-        messages: list[Message] = []
+        told: Counter[str] = Counter()
         async with transaction(self.database) as tx:
             await positions.advance(tx, self.tenure, position=batch.next_position)
             if batch.records:
-                messages = await self._decide(tx, arrived, set_aside)
-                await outbox.post(tx, messages, lanes=self.outbox_lanes)
+                told = await self._decide(tx, arrived, set_aside)
         self.bell.ring()
         await self.lane.commit(batch.next_position)
         if batch.records:
@@ -104,7 +103,7 @@ class RelationshipsRoad:
                 partition=self.lane.place.partition,
                 position=batch.next_position,
                 inputs=len(batch.records),
-                told=Counter(message.topic for message in messages),
+                told=told,
                 dead_letters=Counter(why.reason for _, why in set_aside),
             )
         return len(batch.records)
@@ -117,10 +116,13 @@ class RelationshipsRoad:
         key = event_key(self.topic, event.source, event.id)
         return Arrived(item=read_input(event), record=record, key=key, hash=data_hash(event.data))
 
-    async def _decide(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside) -> list[Message]:
+    async def _decide(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside) -> Counter[str]:
+        """Decide and remember a batch; how many messages that makes, by topic."""
         now = datetime.now(UTC)
+        await personal_data.lock(tx, to_erase=any(isinstance(a.item, ErasureInput) for a in arrived))
         new = await self._use_up(tx, arrived, set_aside, now=now)
         messages: list[Message] = []
+        told: Counter[str] = Counter()
         for some, erasure in _up_to_each_erasure(new):
             desk = await Desk.open(tx, [a.item for a in some], now=now)
             for a in some:
@@ -128,10 +130,25 @@ class RelationshipsRoad:
             await desk.remember(tx)
             messages += desk.messages
             if erasure is not None:
-                await personal_data.erase(tx, erasure.customer_id, erasure.supplier_id)
+                told += await self._post(tx, messages)  # what waits in the outbox is erased as well
+                messages = []
+                await personal_data.erase(
+                    tx,
+                    erasure.customer_id,
+                    erasure.supplier_id,
+                    up_to=erasure.event.time,
+                    event_id=erasure.event.id,
+                    event_source=erasure.event.source,
+                    now=now,
+                )
         messages += dead_letters(self.kafka, set_aside)
+        return told + await self._post(tx, messages)
+
+    async def _post(self, tx: Tx, messages: Sequence[Message]) -> Counter[str]:
         like = self.lane.place.partition
-        return [message.to(self.partitioner.place(message, like)) for message in messages]
+        placed = [message.to(self.partitioner.place(message, like)) for message in messages]
+        await outbox.post(tx, placed, lanes=self.outbox_lanes)
+        return Counter(message.topic for message in messages)
 
     async def _use_up(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside, *, now: datetime) -> list[Arrived]:
         """Those that are here for the first time; an event that was here with other data is a dead letter."""

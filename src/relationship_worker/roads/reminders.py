@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.outgoing import Cause, Message, ReminderDue, event_message
 from relationship_worker.roads.relay import Bell
-from relationship_worker.storage import deferrals, notes, outbox, relationships, suppliers
+from relationship_worker.storage import deferrals, notes, outbox, personal_data, relationships, suppliers
 from relationship_worker.storage.database import alone, transaction
 from relationship_worker.storage.deferrals import Deferral
 
@@ -35,6 +35,7 @@ class Clock:
         async with transaction(self.database) as tx:
             if not await alone(tx, "reminders"):
                 return 0
+            await personal_data.lock(tx)
             pairs = await deferrals.relationships_due(tx, now=now, limit=BATCH)
             if not pairs:
                 return 0
