@@ -124,3 +124,22 @@ async def test_what_is_told_anew_after_an_erasure_is_kept(road: Road):
     await road.settled()
 
     assert await tables_with(road, canary("again", "ben")) == {"relationships"}
+
+
+async def test_an_erasure_that_comes_together_with_a_request_lets_the_request_be_told(road: Road):
+    """Sent before the worker runs, so that they are one batch."""
+    profile = {"contacts": [{"name": canary("before", "cleo")}]}
+    key = f"{SHOP}/cleo".encode()
+    request = await say(road, "marketplace.connection.requested", "cleo", profile=profile)
+    await road.send(ERASED, {"customer_id": "cleo"}, at=NOON, key=key)
+    update = {"contacts": [{"name": canary("late", "cleo")}]}
+    await say(road, "marketplace.customer.profile-updated", "cleo", at=NOON, profile=update)
+    await say(road, "marketplace.connection.withdrawn", "cleo")
+
+    await road.start()
+
+    told = await road.told("relationship-events", 2)
+    assert [record.type for record in told] == ["relationship.requested", "relationship.withdrawn"]
+    assert told[0].cause == request
+    assert await tables_with(road, canary("before", "cleo")) == set()
+    assert await tables_with(road, canary("late", "cleo")) == set()
