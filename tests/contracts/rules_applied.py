@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from relationship_worker.domain.corrections import KnownSettings
 from relationship_worker.domain.customer_numbers import which_number
-from relationship_worker.domain.supplier import BUILT_IN, Settings, changed
+from relationship_worker.domain.supplier import BUILT_IN, changed
 from relationship_worker.messages.envelope import Envelope, open_envelope
 from relationship_worker.messages.orders import ORDER_CREATED, ORDER_TYPES, read_order, write_answer
 from relationship_worker.messages.times import read_time
@@ -30,14 +31,22 @@ def an_event(type_: str, data: object, *, time: str, id_: str = "1") -> Envelope
     return open_envelope([(name, text.encode()) for name, text in headers.items()], json.dumps(data).encode(), [type_])
 
 
-def settings_in_turn(changes: Sequence[Mapping[str, Any]]) -> list[tuple[datetime, Settings]]:
+def settings_in_turn(changes: Sequence[Mapping[str, Any]]) -> list[KnownSettings]:
     """The supplier's settings after each change; a change is its `valid_from` and what was said."""
-    history = []
+    history: list[KnownSettings] = []
     settings = BUILT_IN
     for change in changes:
         said = {name: value for name, value in change.items() if name != "valid_from"}
         settings = changed(settings, said)
-        history.append((read_time(change["valid_from"]), settings))
+        named = said.get("default_customer_number") is not None and settings.default_customer_number is not None
+        history.append(
+            KnownSettings(
+                change=len(history) + 1,
+                valid_from=read_time(change["valid_from"]),
+                settings=settings,
+                brings_default=named,
+            )
+        )
     return history
 
 
@@ -45,7 +54,7 @@ def answer(
     order: Envelope,
     *,
     history: Sequence[Fact],
-    settings: list[tuple[datetime, Settings]],
+    settings: list[KnownSettings],
     as_of: datetime | None = None,
     caught_up: bool = True,
 ) -> dict[str, Any]:

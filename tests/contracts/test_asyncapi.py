@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts import asyncapi_parser
-from contracts.models import ANNOUNCED
+from contracts.models import CORRECTED
 from contracts.published import CONTRACTS, asyncapi, examples, schema_names, types_by_topic
 from relationship_worker.messages.incoming import DECISION_TYPES, REQUEST_TYPES
 from relationship_worker.messages.orders import ORDER_ENRICHED, ORDER_TYPES
@@ -61,7 +61,7 @@ def test_every_type_stands_on_its_topic() -> None:
         CONNECTION_REQUESTS: REQUEST_TYPES,
         RELATIONSHIP_DECISIONS: DECISION_TYPES,
         ORDERS: ORDER_TYPES,
-        ENRICHED_ORDERS: {ORDER_ENRICHED, ANNOUNCED},
+        ENRICHED_ORDERS: {ORDER_ENRICHED, CORRECTED},
         RELATIONSHIP_EVENTS: {type_ for type_, topic in told.items() if topic == RELATIONSHIP_EVENTS},
         REMINDERS: {type_ for type_, topic in told.items() if topic == REMINDERS},
         DEAD_LETTERS: set(),

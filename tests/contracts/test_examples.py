@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from contracts.models import ANNOUNCED, HEADERS, INPUTS, OUTPUTS, STRUCTURED
+from contracts.models import CORRECTED, HEADERS, INPUTS, OUTPUTS, STRUCTURED
 from contracts.published import (
     DEAD_LETTER,
     Example,
@@ -22,13 +22,22 @@ from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, chang
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason, event_key, open_envelope
 from relationship_worker.messages.incoming import SettingsInput, read_input
 from relationship_worker.messages.orders import ORDER_CREATED, ORDER_ENRICHED, enriched_value, read_answer, read_order
-from relationship_worker.messages.outgoing import Cause, dead_letter, event_message, headers_of
+from relationship_worker.messages.outgoing import (
+    Cause,
+    CustomerNumberCorrected,
+    correction_message,
+    dead_letter,
+    event_message,
+    headers_of,
+)
 from relationship_worker.messages.times import read_time, write_time
 
 BINARY_INPUTS = [example for example in examples() if example.is_input and example.kind != STRUCTURED]
 STRUCTURED_INPUTS = [example for example in examples() if example.kind == STRUCTURED]
+ORDERS = [example for example in examples() if example.kind == ORDER_CREATED]
 DEAD_LETTERS = [example for example in examples() if example.kind == DEAD_LETTER]
-EVENTS = [example for example in examples() if example.kind in OUTPUTS]
+CORRECTIONS = [example for example in examples() if example.kind == CORRECTED]
+EVENTS = [example for example in examples() if example.kind in set(OUTPUTS) - {CORRECTED}]
 ENRICHED = [example for example in examples() if example.kind == ORDER_ENRICHED]
 TOLD = [example for example in examples() if not example.is_input and example.kind != DEAD_LETTER]
 
@@ -97,6 +106,26 @@ def test_an_example_of_an_event_is_what_its_model_writes(example: Example) -> No
 
     message = event_message(
         event, cause, suffix=_suffix(example), now=_now(example), subject=example.headers["ce_subject"]
+    )
+
+    assert (message.topic, message.key) == (example.topic, example.record_key)
+    assert message.headers == example.record_headers
+    assert json.loads(message.value or b"") == example.data
+
+
+@each(CORRECTIONS)
+def test_an_example_of_a_correction_is_what_the_worker_writes(example: Example) -> None:
+    assert example.value is not None
+    event = CustomerNumberCorrected.model_validate_json(example.value)
+    (order,) = (one for one in ORDERS if (one.data or {})["order_id"] == event.order_id)
+    opened = open_envelope(order.record_headers, order.value, [order.kind])
+
+    message = correction_message(
+        event,
+        _cause(example),
+        order_event=event_key(order.topic, opened.source, opened.id),
+        key=order.record_key,
+        now=_now(example),
     )
 
     assert (message.topic, message.key) == (example.topic, example.record_key)
@@ -212,7 +241,6 @@ def _suffix(example: Example) -> str:
             return "missing"
         case "relationship.reminder-due":
             return f"reminder-{data['version']}"
-    assert example.kind != ANNOUNCED
     return f"version-{data['version']}"
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
-from contracts.models import ANNOUNCED, STRUCTURED
+from contracts.models import CORRECTED, STRUCTURED
 from contracts.published import Example, each, examples, types_by_topic
 from contracts.rules_applied import Fact, answer
+from relationship_worker.domain.corrections import KnownSettings
 from relationship_worker.domain.relationship import (
     Changed,
     Refusal,
@@ -19,7 +20,7 @@ from relationship_worker.domain.relationship import (
     judge_alone,
 )
 from relationship_worker.domain.resubmission import due_at
-from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, Settings, changed
+from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, changed
 from relationship_worker.messages.envelope import Envelope, open_envelope
 from relationship_worker.messages.incoming import RelationshipInput, SettingsInput, read_input
 from relationship_worker.messages.orders import ORDER_CREATED
@@ -36,12 +37,19 @@ class Story:
     versions: dict[str, Version] = field(default_factory=dict)
     refusals: dict[str, tuple[Refusal, State | None, int]] = field(default_factory=dict)
     history: dict[str, list[Fact]] = field(default_factory=dict)
-    settings: list[tuple[datetime, Settings]] = field(default_factory=list)
+    settings: list[KnownSettings] = field(default_factory=list)
 
     def on_settings(self, item: SettingsInput) -> None:
-        before = self.settings[-1][1] if self.settings else BUILT_IN
+        before = self.settings[-1].settings if self.settings else BUILT_IN
         try:
-            self.settings.append((item.event.time, changed(before, item.change)))
+            after = changed(before, item.change)
+            known = KnownSettings(
+                change=len(self.settings) + 1,
+                valid_from=item.event.time,
+                settings=after,
+                brings_default=item.change.get("default_customer_number") is not None,
+            )
+            self.settings.append(known)
         except InvalidSettings:
             self.refusals[item.event.id] = (Refusal.INVALID_SETTINGS, None, 0)
 
@@ -143,7 +151,7 @@ def test_a_number_is_missing_where_the_answer_has_none(example: Example) -> None
     assert told["reason"] == example.data["reason"]
 
 
-@each(of_kinds(ANNOUNCED))
+@each(of_kinds(CORRECTED))
 def test_a_correction_fills_the_gap_by_the_fact_that_caused_it(example: Example) -> None:
     assert example.data is not None
     (order,) = (one for one in INPUTS if (one.data or {}).get("order_id") == example.data["order_id"])
@@ -158,7 +166,7 @@ def test_a_correction_fills_the_gap_by_the_fact_that_caused_it(example: Example)
 def test_a_reminder_is_due_when_its_deferral_says(example: Example) -> None:
     assert example.data is not None
     version = story().versions[example.headers["ce_causationid"]]
-    newest = story().settings[-1][1]
+    newest = story().settings[-1].settings
     assert version.resubmission_date is not None
 
     due = due_at(version.resubmission_date, time_zone=newest.time_zone, reminder_time=newest.reminder_time)

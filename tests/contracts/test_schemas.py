@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from contracts.models import ANNOUNCED, HEADERS, INPUTS, OUTPUTS, STRUCTURED
+from contracts.models import CORRECTED, HEADERS, INPUTS, OUTPUTS, STRUCTURED
 from contracts.published import schema, schema_names, violations
 from contracts.shapes import ANY, Shape, shape, shape_of_struct
 from relationship_worker.domain.customer_numbers import DEFAULT_MISSING, PARTNER_WITHOUT_NUMBER, Source
@@ -54,14 +54,13 @@ def test_a_schema_means_the_same_to_readers_of_draft_07(name: str) -> None:
 
 
 def test_there_is_a_schema_for_every_event_and_none_besides() -> None:
-    types = {*INPUTS, ORDER_ENRICHED, *OUTPUTS, ANNOUNCED}
+    types = {*INPUTS, ORDER_ENRICHED, *OUTPUTS}
 
     assert set(schema_names()) == types | HEADERS | {STRUCTURED, "answer"}
 
 
 def test_what_is_announced_is_not_told_yet() -> None:
-    assert ANNOUNCED not in OUTPUTS, "it is told now: README.md, asyncapi.yaml and its schema still say that it is not"
-    assert "rules" not in {setting.name for setting in fields(Settings)}, "rules are read now: the same"
+    assert "rules" not in {setting.name for setting in fields(Settings)}, "they are read now: say so in the contract"
 
 
 @pytest.mark.parametrize("type_", sorted(set(INPUTS) - {"supplier.settings.changed"}))
@@ -101,7 +100,7 @@ def test_the_answers_schema_says_what_its_model_says() -> None:
     assert published.fields["source"].values == set(Source)
 
 
-@pytest.mark.parametrize("name", ["order.enriched", ANNOUNCED])
+@pytest.mark.parametrize("name", ["order.enriched", CORRECTED])
 def test_an_order_event_repeats_the_answers_schema_as_it_is(name: str) -> None:
     assert schema(name)["$defs"]["answer"] == _without_id("answer")
 

@@ -243,6 +243,21 @@ def event_message(event: Event, cause: Cause, *, suffix: str, now: datetime, sub
     )
 
 
+def correction_message(
+    event: CustomerNumberCorrected, cause: Cause, *, order_event: bytes, key: bytes | None, now: datetime
+) -> Message:
+    """The message that corrects an order, under the order's own key. `order_event`: the `event_key` of its first event."""
+    told = event_message(event, cause, suffix=f"corrected-{order_event.hex()}", now=now, subject=event.order_id)
+    headers = told.headers + routing(event.supplier_id, event.customer_id, event.customer_number.number)
+    return Message(told.topic, key, told.value, headers)
+
+
+def routing(supplier_id: str, customer_id: str | None, number: str | None) -> list[tuple[str, bytes | None]]:
+    """Extensions by which a connector routes an order without parsing it; each absent where it is null."""
+    texts = (("ce_supplierid", supplier_id), ("ce_customerid", customer_id), ("ce_customernumber", number))
+    return [(name, text.encode()) for name, text in texts if text is not None]
+
+
 def dead_letter(
     why: InvalidMessage,
     *,

@@ -44,8 +44,10 @@ from relationship_worker.messages.outgoing import (
     CustomerNumberMissing,
     Message,
     ToldAnswer,
+    correction_message,
     event_message,
     headers_of,
+    routing,
 )
 from relationship_worker.messages.times import write_time
 from relationship_worker.roads.relay import Bell
@@ -297,7 +299,7 @@ def _enriched(told: Told, now: str, partition: int) -> tuple[Message, str | None
     order = told.asked.order
     number = read_answer(told.answer).number
     headers = headers_of(_cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now)
-    headers += _routing(order.supplier_id, order.customer_id, number)
+    headers += routing(order.supplier_id, order.customer_id, number)
     value = enriched_value(told.answer, order.event.data)
     return Message(ENRICHED_ORDERS, told.asked.record.key, value, headers, partition), number
 
@@ -310,21 +312,14 @@ def _corrected(correction: Waiting, partition: int) -> Message:
         previous=ToldAnswer.model_validate_json(correction.previous),
         customer_number=ToldAnswer.model_validate_json(correction.answer),
     )
-    message = event_message(
+    message = correction_message(
         event,
         correction.cause,
-        suffix=f"corrected-{correction.order_event.hex()}",
+        order_event=correction.order_event,
+        key=correction.record_key,
         now=correction.decided_at,
-        subject=correction.order_id,
     )
-    routing = _routing(correction.supplier_id, correction.customer_id, event.customer_number.number)
-    return Message(ENRICHED_ORDERS, correction.record_key, message.value, message.headers + routing, partition)
-
-
-def _routing(supplier_id: str, customer_id: str | None, number: str | None) -> list[tuple[str, bytes | None]]:
-    """Extensions by which a connector routes without parsing; each absent where it is null."""
-    texts = (("ce_supplierid", supplier_id), ("ce_customerid", customer_id), ("ce_customernumber", number))
-    return [(name, text.encode()) for name, text in texts if text is not None]
+    return message.to(partition)
 
 
 def _missing(told: Told, now: datetime) -> Message:
