@@ -71,7 +71,7 @@ def test_it_ends_by_itself_with_0_and_every_count_as_it_must_be(demo: Ran):
     counts = demo.below("Held against what was sent")
 
     assert (demo.code, demo.errors) == (0, "")
-    assert [count[0] for count in counts] == ["ok"] * 11
+    assert [count[0] for count in counts] == ["ok"] * 12
 
 
 def test_it_fits_a_screen_of_80_columns(demo: Ran):
@@ -92,6 +92,13 @@ def test_orders_carry_the_number_of_their_own_time(demo: Ran):
         ("17389", "null", "none", "4", "partner_without_number"),
         ("walk-in", "null", "none", "7", "default_missing"),
     } <= shown
+
+
+def test_a_default_that_is_named_late_is_shown_on_the_orders_that_it_corrects(demo: Ran):
+    start = next(number for number, line in enumerate(demo.lines) if "corrections, from enriched-orders" in line)
+    shown = [line.split() for line in demo.lines[start + 2 : start + 6]]
+
+    assert [(words[4], words[5]) for words in shown] == [("null", "S-990")] * 4
 
 
 def test_an_order_right_behind_a_change_of_number_carries_the_new_one_or_says_that_it_could_not_wait(demo: Ran):

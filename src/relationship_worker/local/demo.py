@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from time import monotonic
 
 from relationship_worker.local.demo_orders import LAST_ORDER, Play, PlayedOrder, many, play, span_of_history, utc_now
-from relationship_worker.local.demo_outcome import MISSING, Check, Outcome, check
+from relationship_worker.local.demo_outcome import MISSING, Check, Outcome, check, to_be_corrected
 from relationship_worker.local.demo_screen import Screen
 from relationship_worker.local.demo_stage import Stage, Worker, opened_stage
-from relationship_worker.local.demo_story import Story, tell_story
+from relationship_worker.local.demo_story import SOUTH, Story, tell_story
 from relationship_worker.local.demo_traffic import DemoFailed, StillWaiting, Traffic
 from relationship_worker.local.processes import StackUnavailable
 
@@ -89,9 +89,11 @@ async def _play(
         await _play_relationships(screen, traffic, story)
         await _play_orders(screen, traffic, story, played)
         rate = await _play_many(screen, traffic, more)
+        await _play_late_default(screen, traffic, story, [*played.orders, *more])
         with screen.step("reading the output topics to their ends") as done:
             outcome = await _read_outcome(traffic, stage, story, played)
-            done.append(f"{len(traffic.records) + len(traffic.rate):,} records read back from the 4 output topics")
+            records = len(traffic.records) + len(traffic.rate) + len(traffic.corrections)
+            done.append(f"{records:,} records read back from the 4 output topics")
         return outcome, rate
 
 
@@ -154,6 +156,15 @@ async def _play_many(screen: Screen, traffic: Traffic, more: list[PlayedOrder]) 
     return Rate(orders=len(more), bytes=sum(len(order.sent.value) for order in more), seconds=seconds)
 
 
+async def _play_late_default(screen: Screen, traffic: Traffic, story: Story, orders: list[PlayedOrder]) -> None:
+    due = len(to_be_corrected(story, orders))
+    with screen.step("a default number, late") as done:
+        await traffic.send(story.in_the_end)
+        await traffic.until(f"{due:,} orders to be corrected", lambda: len(traffic.corrections) >= due)
+        done.append(f"supplier {SOUTH} names a default number: {due:,} orders are corrected")
+        done.append("those of the last 72 hours that went out without any; older ones stay")
+
+
 async def _read_outcome(traffic: Traffic, stage: Stage, story: Story, played: Play) -> Outcome:
     """Everything that had to come; and then to the ends, for what had not."""
     await traffic.until_done()
@@ -161,7 +172,7 @@ async def _read_outcome(traffic: Traffic, stage: Stage, story: Story, played: Pl
     due = {"orders": len(played.answered), "events and dead letters": told, "reminders": len(story.reminders)}
 
     def missing() -> list[str]:
-        outcome = Outcome(traffic.records, traffic.rate, stage.kafka.plain)
+        outcome = Outcome(traffic.records, traffic.rate, traffic.corrections, stage.kafka.plain)
         events = [event for event in outcome.events if event.type != MISSING]
         found = (len(outcome.enriched), len(events) + len(outcome.dead_letters), len(outcome.reminders))
         return [f"{there} of {due[name]} {name}" for name, there in zip(due, found, strict=True) if there < due[name]]
@@ -169,7 +180,7 @@ async def _read_outcome(traffic: Traffic, stage: Stage, story: Story, played: Pl
     with contextlib.suppress(StillWaiting):
         await traffic.until("all outputs to arrive", lambda: not missing())
     await traffic.until_all_is_read()
-    return Outcome(traffic.records, traffic.rate, stage.kafka.plain)
+    return Outcome(traffic.records, traffic.rate, traffic.corrections, stage.kafka.plain)
 
 
 def _show(screen: Screen, outcome: Outcome, rate: Rate, checks: list[Check], story: Story, played: Play) -> None:

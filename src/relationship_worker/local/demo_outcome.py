@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from relationship_worker.local.demo_orders import Play, PlayedOrder
-from relationship_worker.local.demo_story import Story
+from relationship_worker.local.demo_story import LATE_DEFAULT, Story
 from relationship_worker.local.demo_traffic import headers_of
 from relationship_worker.messages import json_text
 from relationship_worker.messages.orders import NOT_CAUGHT_UP, ORDER_ENRICHED, Answer, read_answer
@@ -60,11 +60,18 @@ class Check:
 class Outcome:
     """All records of the output topics, read as what they are."""
 
-    def __init__(self, records: list[ConsumerRecord], rate: list[tuple[str, str | None]], plain: Callable[[str], str]):
+    def __init__(
+        self,
+        records: list[ConsumerRecord],
+        rate: list[tuple[str, str | None]],
+        corrections: list[ConsumerRecord],
+        plain: Callable[[str], str],
+    ):
         by_topic: dict[str, list[ConsumerRecord]] = {}
         for record in records:
             by_topic.setdefault(plain(record.topic), []).append(record)
         self.rate = rate
+        self.corrections = [_told(record) for record in corrections]
         self.enriched = [_enriched(r) for r in by_topic.get(ENRICHED_ORDERS, []) if _type(r) == ORDER_ENRICHED]
         self.events = [_told(record) for record in by_topic.get(RELATIONSHIP_EVENTS, [])]
         self.reminders = [_told(record) for record in by_topic.get(REMINDERS, [])]
@@ -95,12 +102,13 @@ class Outcome:
         return [event for event in self.events if event.type == MISSING]
 
 
-def check(outcome: Outcome, story: Story, play: Play, many: Iterable[PlayedOrder]) -> list[Check]:
+def check(outcome: Outcome, story: Story, play: Play, many: list[PlayedOrder]) -> list[Check]:
     """Hold what came out against what was sent."""
     return [
         *_checks_of_orders(outcome, story, play),
         *_checks_of_relationships(outcome, story, play),
         _check_of_many(outcome, story, many),
+        _check_of_corrections(outcome, story, [*play.orders, *many]),
     ]
 
 
@@ -181,6 +189,24 @@ def _check_of_many(outcome: Outcome, story: Story, many: Iterable[PlayedOrder]) 
     return Check(
         text=f"{right:,} of {len(expected):,} more orders came out with their number, each once",
         holds=right == len(expected) == len(outcome.rate) == len(dict(outcome.rate)),
+    )
+
+
+def to_be_corrected(story: Story, orders: Iterable[PlayedOrder]) -> set[str]:
+    """The ids of the orders that the late default reaches."""
+    return {o.order_id for o in orders if story.is_to_be_corrected(o.supplier, o.customer, o.created_at)}
+
+
+def _check_of_corrections(outcome: Outcome, story: Story, orders: list[PlayedOrder]) -> Check:
+    expected = to_be_corrected(story, orders)
+    told = Counter(one.data["order_id"] for one in outcome.corrections)
+    right = sum(
+        one.data["previous"]["number"] is None and one.data["customer_number"]["number"] == LATE_DEFAULT
+        for one in outcome.corrections
+    )
+    return Check(
+        text=f"{right:,} corrections by the late default, one for each of {len(expected):,} orders",
+        holds=set(told) == expected and told.total() == right == len(expected),
     )
 
 

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TextIO, TypeVar
 
@@ -95,6 +95,7 @@ class Screen:
         self._relationships(outcome)
         self._refused(outcome)
         self._reminders(outcome)
+        self._corrections(outcome, play)
         self._dead_letters(outcome)
 
     def checks(self, checks: Sequence[Check]) -> None:
@@ -165,6 +166,23 @@ class Screen:
             rows.append([_pair(told), told.data["due_on"], late, overdue, version, told.data["reason"] or ""])
         self._console.print(_table(widths, rows, header=True))
         self.note("overdue: the day had passed when it was said. None for what was decided or deferred anew.")
+
+    def _corrections(self, outcome: Outcome, play: Play) -> None:
+        self.heading(f"Some of {len(outcome.corrections):,} corrections, from enriched-orders")
+        created = {order.order_id: order.created_at.astimezone(UTC) for order in play.orders}
+        widths = {"order": 7, "customer": 8, "created": 11, "told": 4, "now": 6, "as of": 11, "reason": 26}
+        rows: list[list[str | Text]] = []
+        for told in [one for one in outcome.corrections if one.data["order_id"] in created][:4]:
+            before, now = told.data["previous"]["number"], told.data["customer_number"]
+            as_of = datetime.fromisoformat(now["as_of"])
+            rows.append([
+                told.data["order_id"], told.data["customer_id"] or NOBODY, f"{created[told.data['order_id']]:%m-%d %H:%M}",
+                Text(before or "null", "dim"), Text(now["number"], "bold"), f"{as_of:%m-%d %H:%M}", now["reason"],
+            ])  # fmt: skip
+        self._console.print(_table(widths, rows, header=True))
+        self.note(
+            f"{SOUTH} named its default number when these had gone out. Each lies behind its order, under its key."
+        )
 
     def _dead_letters(self, outcome: Outcome) -> None:
         self.heading("Dead letters: nothing waited for them, and they lie there as they came")

@@ -15,6 +15,8 @@ DATA = files("relationship_worker.local") / "demo_data"
 
 NORTH, SOUTH = "north", "south"  # the suppliers: one with a default customer number, one without
 DEFAULTS = {NORTH: "0099000", SOUTH: None}
+LATE_DEFAULT = "S-990"  # what the supplier without one names in the end
+WINDOW = timedelta(hours=72)  # so far back a fact that comes late corrects orders, unless a supplier says otherwise
 CUSTOMERS = {  # ids of the order history; the companies behind them are lent for the demo
     NORTH: ("14911", "12748", "17841", "12971", "14606", "15311", "14527", "13089", "16422", "13408", "16029"),
     SOUTH: ("14156", "17949", "17389", "17677", "15189"),
@@ -56,7 +58,7 @@ class Fact:
 
 @dataclass(kw_only=True)
 class Story:
-    """Four rounds, each played once the one before it is done: what lies on two topics has no order between them."""
+    """Rounds, each played once the one before it is done: what lies on two topics has no order between them."""
 
     opening: datetime  # days count from here: the first order
     now: datetime
@@ -65,6 +67,7 @@ class Story:
     requests: list[Sent] = field(default_factory=list)
     decisions: list[Sent] = field(default_factory=list)
     at_the_last_moment: list[Sent] = field(default_factory=list)  # together with the orders
+    in_the_end: list[Sent] = field(default_factory=list)  # a default number, for orders that went out without any
     facts: dict[tuple[str, str], list[Fact]] = field(default_factory=dict)
     reminders: set[tuple[str, str]] = field(default_factory=set)
 
@@ -89,6 +92,11 @@ class Story:
         default = DEFAULTS[supplier]
         return default, "default" if default else "none"
 
+    def is_to_be_corrected(self, supplier: str, customer: str | None, at: datetime) -> bool:
+        """An order of that time went out without a number, and the default that is named in the end still reaches it."""
+        number, _ = self.expected_number(supplier, customer, at)
+        return number is None and self.now - WINDOW <= at < self.now
+
 
 def tell_story(opening: datetime, now: datetime) -> Story:
     """The story, so that its last day is today."""
@@ -110,6 +118,8 @@ def _settings(story: Story) -> None:
     for supplier, change in changes:
         data = {"supplier_id": supplier, **change}
         story.settings.append(_sent(incoming.SETTINGS_CHANGED, supplier, data, story.day(-12)))
+    late = {"supplier_id": SOUTH, "default_customer_number": LATE_DEFAULT}
+    story.in_the_end.append(_sent(incoming.SETTINGS_CHANGED, SOUTH, late, story.now))
 
 
 def _requests(story: Story) -> None:

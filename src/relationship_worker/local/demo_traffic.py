@@ -11,11 +11,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.local.demo_orders import PlayedOrder
 from relationship_worker.local.demo_story import Sent
-from relationship_worker.messages.outgoing import INPUT_TOPICS, ORDERS, OUTPUT_TOPICS
+from relationship_worker.messages.outgoing import INPUT_TOPICS, ORDERS, OUTPUT_TOPICS, CustomerNumberCorrected
 
 PATIENCE = 60.0  # seconds for any one wait; on a quiet machine none takes more than some seconds
 LOOK_EVERY = 0.05  # seconds between two looks at a condition
 RATE_BATCH = 256 * 1024  # bytes of one produce request
+CORRECTED = CustomerNumberCorrected.type.encode()
 REQUEST_BYTES = 2 * 1024 * 1024  # the largest input is 1 MiB
 
 
@@ -41,6 +42,7 @@ class Traffic:
     def __init__(self, kafka: Connection, alive: Callable[[], None]) -> None:
         self.kafka = kafka
         self.records: list[ConsumerRecord] = []
+        self.corrections: list[ConsumerRecord] = []
         self.rate: list[tuple[str, str | None]] = []  # of the many orders: id and number
         self._alive = alive
         options = kafka.client_options()
@@ -151,7 +153,9 @@ class Traffic:
             for records in (await self._reader.getmany(timeout_ms=500)).values():
                 for record in records:
                     headers = dict(record.headers)
-                    if (headers.get("ce_causationid") or b"").startswith(b"rate-") and "ce_supplierid" in headers:
+                    if headers.get("ce_type") == CORRECTED:
+                        self.corrections.append(record)
+                    elif (headers.get("ce_causationid") or b"").startswith(b"rate-") and "ce_supplierid" in headers:
                         number = headers.get("ce_customernumber")
                         self.rate.append((headers["ce_subject"].decode(), number.decode() if number else None))
                     else:
