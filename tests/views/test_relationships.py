@@ -25,12 +25,12 @@ async def a_full_desk(desk: Desk) -> None:
     await desk.knows("old", State.REQUESTED, since=NOON)
     await desk.knows("put-off", State.DEFERRED, since=NOON + timedelta(days=1))
     await desk.knows("later", State.DEFERRED, since=NOON + timedelta(days=3), resubmission_date=FAR)
-    await desk.knows("overdue", State.DEFERRED, since=NOON + timedelta(days=9), resubmission_date=SOME_DAY)
+    await desk.knows("an-overdue", State.DEFERRED, since=NOON + timedelta(days=9), resubmission_date=SOME_DAY)
     await desk.knows("long-overdue", State.DEFERRED, since=NOON + timedelta(days=8), resubmission_date=LONG_AGO)
     await desk.knows("elsewhere", State.REQUESTED, supplier="s-2")
 
 
-ALL = ["long-overdue", "overdue", "old", "put-off", "new", "later", "b-partner", "m-partner", "no", "over", "gone"]
+ALL = ["long-overdue", "an-overdue", "old", "put-off", "new", "later", "b-partner", "m-partner", "no", "over", "gone"]
 
 
 async def test_overdue_comes_first_then_what_is_open_by_age_then_the_rest_by_state(desk: Desk):
@@ -45,7 +45,7 @@ async def test_pages_side_by_side_are_the_whole_list(desk: Desk, limit: int):
 
     asked = ["relationships", "--supplier", "s-1", "--json", "--limit", str(limit)]
     found, after, sizes = [], [], []
-    while True:
+    while len(found) <= len(ALL):
         page = await desk.ask(*asked, *after)
         found += listed(page)
         sizes.append(len(listed(page)))
@@ -62,7 +62,7 @@ async def test_pages_side_by_side_are_the_whole_list(desk: Desk, limit: int):
     ("state", "customers"),
     [
         ("requested", ["old", "new"]),
-        ("deferred", ["long-overdue", "overdue", "put-off", "later"]),
+        ("deferred", ["long-overdue", "an-overdue", "put-off", "later"]),
         ("partner", ["b-partner", "m-partner"]),
         ("rejected", ["no"]),
         ("ended", ["over"]),
@@ -75,7 +75,7 @@ async def test_one_state_alone_page_by_page(desk: Desk, state: str, customers: l
     asked = ["relationships", "--supplier", "s-1", "--state", state, "--json", "--limit", "1"]
     page = await desk.ask(*asked)
     found = listed(page)
-    while page.json["next"] is not None:
+    while page.json["next"] is not None and len(found) <= len(customers):
         page = await desk.ask(*asked, "--after", page.json["next"])
         found += listed(page)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker.domain.customer_numbers import Source
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.messages.orders import Answer, read_answer
 from relationship_worker.messages.outgoing import ENRICHED_ORDERS, ORDERS, output_id
@@ -166,7 +167,8 @@ class Shown:
         page.about("created", f"{when(e.first.created_at)}, channel {e.first.channel or 'not named'}")
         page.about("answer", *_answer_lines(answer))
         page.about("told", *self._told_lines(e.first.answered_at, e.first.partition, e.first.offset, e.first.event_key))
-        _write_facts(page, used)
+        for write in (_write_version, _write_default, _write_switches):
+            write(page, used)
         if not is_reproduced(e, answer, used):
             page.about("ATTENTION", "the facts that are stored by now do not give this answer")
         page.line()
@@ -193,7 +195,8 @@ class Shown:
                 "corrected", *_answer_lines(answer), f"decided {when(made.decided_at)}", f"out {_place(output)}",
                 f"event {made.event_id} of {made.event_source}",
             )  # fmt: skip
-            _write_facts(page, used_facts(self.explained, answer, knew_change=knew_change(self.explained, made)))
+            used = used_facts(self.explained, answer, knew_change=knew_change(self.explained, made))
+            (_write_version if answer.source == Source.PARTNER else _write_default)(page, used)
         if not self.explained.made:
             page.about("corrected", "never")
 
@@ -221,12 +224,15 @@ def _place(place: Mapping[str, Any]) -> str:
     return f"{place['topic']}, partition {place['partition']}, {where}"
 
 
-def _write_facts(page: Page, used: UsedFacts) -> None:
+def _write_version(page: Page, used: UsedFacts) -> None:
     if used.version is None:
         page.about("version", "none: the customer had not asked by then")
-    else:
-        what, *more = version_lines(used.version)
-        page.about("version", f"{used.version.version}: {what}", *more)
+        return
+    what, *more = version_lines(used.version)
+    page.about("version", f"{used.version.version}: {what}", *more)
+
+
+def _write_default(page: Page, used: UsedFacts) -> None:
     default, since = used.settings.default_customer_number, used.default_since
     lines = [default if default is not None else "none"]
     if since is not None:
@@ -235,11 +241,11 @@ def _write_facts(page: Page, used: UsedFacts) -> None:
             f"event {since.event_id} of {since.event_source}",
         ]
     page.about("default", *lines)
-    page.about(
-        "switches",
-        f"partner_without_number {used.settings.partner_without_number}, "
-        f"public_catalogue {used.settings.public_catalogue}",
-    )
+
+
+def _write_switches(page: Page, used: UsedFacts) -> None:
+    without, public = used.settings.partner_without_number, used.settings.public_catalogue
+    page.about("switches", f"partner_without_number {without}, public_catalogue {public}")
 
 
 def _facts_as_json(used: UsedFacts) -> dict[str, Any]:

@@ -109,9 +109,9 @@ def _nobody_asked(supplier_id: str, customer_id: str, waiting: int) -> str:
 
 def _print(found: Listed, by: date, history: list[Recorded], refused: list[RefusedInput]) -> None:
     page = Page()
-    again = ", asked again after a rejection" if found.previously_rejected else ""
+    again = " (rejected before)" if found.previously_rejected else ""
     page.line(f"customer {found.customer_id} of supplier {found.supplier_id}")
-    page.about("state", f"{found.state} since {when(found.valid_from)}{again}")
+    page.about("state", f"{found.state}{again}, version {found.version} from {when(found.valid_from)}")
     if found.state is State.PARTNER:
         page.about("number", found.customer_number or "none: the supplier's default stands in, if there is one")
     if found.open_since is not None:
