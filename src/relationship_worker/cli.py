@@ -3,14 +3,20 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from relationship_worker.settings import InvalidSetting, Settings, environment_name, read_settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from relationship_worker.kafka.connection import Connection
+
+NOT_THERE = 1  # exit code: what is asked for is not stored
 USAGE = 2  # exit code: a setting or an argument makes no sense
 MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
 
@@ -21,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Supplier = Annotated[str, typer.Option(help="The supplier's id.")]
 
 
 def main() -> None:
@@ -86,6 +93,55 @@ def settings(as_json: Json = False) -> None:
 
 
 @app.command()
+def explain(
+    order: Annotated[str, typer.Argument(help="The order's id.")],
+    supplier: Supplier,
+    where: Annotated[
+        bool, typer.Option(help="Look in Kafka, for a second at the most, at which offset the answer lies.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Why an order carries its number: the answer as told, where and when, the facts behind it, corrections, today."""
+    from relationship_worker.views import explain_page
+
+    _show(
+        lambda now, database: explain_page.show(database, _kafka(now), supplier, order, where=where, as_json=as_json),
+        supplier,
+        order,
+    )
+
+
+@app.command()
+def relationships(
+    supplier: Supplier,
+    state: Annotated[
+        str | None, typer.Option(help="One state alone: requested, deferred, partner, rejected, ended, withdrawn.")
+    ] = None,
+    limit: Annotated[str, typer.Option(help="Relationships of a page, 1 to 1000.")] = "100",
+    after: Annotated[str | None, typer.Option(help="The cursor that the page before gave.")] = None,
+    as_json: Json = False,
+) -> None:
+    """A supplier's relationships: overdue first, then what is open, the oldest first, then the rest by state."""
+    from relationship_worker.views import overview
+
+    try:
+        asked = overview.question(supplier, state=state, limit=limit, after=after)
+    except overview.BadQuestion as why:
+        _fail(str(why), USAGE)
+    _show(lambda _, database: overview.show(database, asked, as_json=as_json), supplier)
+
+
+@app.command()
+def relationship(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")], supplier: Supplier, as_json: Json = False
+) -> None:
+    """One relationship: profile, assortment, number, resubmission date, history with who and why, refused inputs."""
+    from relationship_worker.views import relationship as one
+
+    _show(lambda _, database: one.show(database, supplier, customer, as_json=as_json), supplier, customer)
+
+
+@app.command()
 def local() -> None:
     """A real Kafka and a real PostgreSQL on loopback, until interrupted; prints the settings to export."""
     from relationship_worker.local import command
@@ -125,6 +181,39 @@ def _complete(work: Coroutine[Any, Any, Any]) -> Any:
         return None
 
 
+def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", *ids: str) -> None:
+    """Print a view of what is stored; or say in one line why not, and print nothing."""
+    from relationship_worker.storage.database import open_database
+    from relationship_worker.views.reading import CannotRead, NotThere
+
+    async def shown() -> None:
+        database = open_database(now.database_url.get_secret_value(), connections=1)
+        try:
+            await view(now, database)
+        finally:
+            await database.dispose()
+
+    now = _settings()
+    if any(0xD800 <= ord(c) < 0xE000 for text in ids for c in text):
+        _fail("nothing is stored under an id that is not UTF-8", NOT_THERE)
+    try:
+        asyncio.run(shown())
+    except NotThere as why:
+        _fail(str(why), NOT_THERE)
+    except CannotRead as why:
+        _fail(str(why), MISSING)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _kafka(now: Settings) -> "Connection":
+    from relationship_worker.kafka.connection import Connection
+
+    return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
+
+
 def _fail(line: str, code: int) -> NoReturn:
-    print(f"relationship-worker: {line}", file=sys.stderr)
+    from relationship_worker.views.screen import visible
+
+    print(f"relationship-worker: {visible(line)}", file=sys.stderr)
     raise typer.Exit(code)

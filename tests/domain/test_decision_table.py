@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import patient
-from relationship_worker.domain.customer_numbers import Channel, Ruling, Source, which_number
+from relationship_worker.domain.customer_numbers import Channel, Ruling, Source, rules_that_did_not_fire, which_number
 from relationship_worker.domain.supplier import PartnerWithoutNumber, PublicCatalogue, Settings
 
 PUBLIC, PRIVATE, ABSENT = Channel.PUBLIC, Channel.PRIVATE, None
@@ -104,3 +104,42 @@ def test_every_order_is_answered_and_every_null_has_a_reason(partner, individual
     assert (ruling.number is None) == (ruling.source is Source.NONE)
     assert ruling.reason is not None or ruling.source is Source.PARTNER
     assert ruling.number in (None, individual, default)
+
+
+@pytest.mark.parametrize(
+    ("switches", "partner", "channel", "individual", "default", "number", "source", "reason", "rule"), ROWS
+)
+def test_the_rules_that_did_not_fire_are_all_but_the_one_that_did(
+    switches, partner, channel, individual, default, number, source, reason, rule
+):
+    settings = Settings(default_customer_number=default, **switches)
+
+    others = rules_that_did_not_fire(partner=partner, individual=individual, channel=channel, settings=settings)
+
+    assert {*others, rule} == set(range(1, 8))
+    assert rule not in others
+    assert all(others.values())
+
+
+def test_each_rule_that_did_not_fire_says_what_was_missing():
+    with_default = Settings(default_customer_number="D")
+
+    on_private = rules_that_did_not_fire(partner=False, individual="kept", channel=PRIVATE, settings=with_default)
+    without_channel = rules_that_did_not_fire(partner=True, individual=None, channel=ABSENT, settings=with_default)
+
+    assert on_private == {
+        1: "the customer was not a partner then",
+        2: "the customer was not a partner then",
+        3: "the customer was not a partner then",
+        4: "the customer was not a partner then",
+        5: "the channel was private",
+        7: "the supplier had a default",
+    }
+    assert without_channel == {
+        1: "the partner had no number of its own",
+        2: "the order named no channel",
+        4: "the supplier had a default",
+        5: "the customer was a partner then",
+        6: "the customer was a partner then",
+        7: "the customer was a partner then",
+    }

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import NOON, patient
-from relationship_worker.domain.resubmission import InvalidResubmissionDate, due_at, is_time_zone, resubmission_date
+from relationship_worker.domain.resubmission import (
+    InvalidResubmissionDate,
+    due_at,
+    is_time_zone,
+    last_day_due,
+    resubmission_date,
+)
 
 
 def at(text: str) -> datetime:
@@ -198,3 +204,15 @@ NO_ZONES = ["", ".", "..", "/", "Europe", "../../etc/passwd", "Europe/Berlin\x00
 @pytest.mark.parametrize("name", NO_ZONES)
 def test_what_is_no_name_of_a_time_zone(name):
     assert not is_time_zone(name)
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        (datetime(2026, 3, 2, 6, 59, 59, tzinfo=UTC), date(2026, 3, 1)),
+        (datetime(2026, 3, 2, 7, tzinfo=UTC), date(2026, 3, 2)),
+        (datetime(2026, 3, 1, 23, 30, tzinfo=UTC), date(2026, 3, 1)),  # half past midnight of the 2nd, in Berlin
+    ],
+)
+def test_a_day_is_due_from_its_reminder_hour_on_in_the_suppliers_zone(now, last):
+    assert last_day_due(now, time_zone="Europe/Berlin", reminder_time=time(8)) == last

@@ -1,11 +1,12 @@
 """Whole stories of a relationship: what it remembers on the way."""
 
+from datetime import date
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import judged, minutes_after_noon, patient, story
+from builders import NOON, judged, minutes_after_noon, patient, story
 from relationship_worker.domain.relationship import Changed, Kind, Relationship, State, after, decide
 
 ASK = judged(Kind.REQUEST)
@@ -140,3 +141,16 @@ def test_no_relationship_is_ever_invented_from_a_decision(told):
 
     for one in (one for one in told if one.kind is not Kind.REQUEST):
         assert not isinstance(decide(relationship, one, at=one.at), Changed)
+
+
+def test_a_request_is_open_since_the_customer_asked_however_often_it_is_deferred():
+    told = story(
+        judged(Kind.REQUEST),
+        judged(Kind.DEFER, resubmission_date=date(2026, 4, 1)),
+        judged(Kind.DEFER),
+        judged(Kind.REJECT),
+        judged(Kind.REQUEST),
+    )
+
+    assert [r.open_since for r in told] == [NOON, NOON, NOON, None, minutes_after_noon(4)]
+    assert [r.resubmission_date for r in told] == [None, date(2026, 4, 1), None, None, None]

@@ -14,6 +14,7 @@ from relationship_worker.storage.database import (
     open_database,
     rows,
     run,
+    schema_version,
     transaction,
 )
 from relationship_worker.storage.notes import note, write_note
@@ -133,3 +134,38 @@ async def test_a_task_is_free_again_when_its_transaction_ends(database, end):
 
         async with transaction(database) as other:
             assert await alone(other, "reminders")
+
+
+async def test_the_newest_migration_is_the_schemas_version(empty_database):
+    await migrate(empty_database)
+
+    async with transaction(empty_database) as tx:
+        [row] = await rows(tx, "SELECT version_num FROM alembic_version")
+    assert row.version_num == schema_version()
+
+
+async def test_requests_that_were_open_before_the_overview_keep_their_age_and_day(empty_database):
+    database = empty_database
+    await migrate(database, to="0002")
+    async with transaction(database) as tx:
+        for statement in (
+            """INSERT INTO relationships (supplier_id, customer_id, state, version)
+               VALUES ('s', 'a', 'deferred', 5), ('s', 'b', 'partner', 2), ('s', 'c', 'deferred', 2)""",
+            """INSERT INTO relationship_history (supplier_id, customer_id, version, type, state, previous_state,
+                                                 brings_number, valid_from, recorded_at, resubmission_date,
+                                                 previously_rejected, event_id, event_source)
+               SELECT 's', c, v, '', state, '', false, date '2026-01-01' + v, now(), day::date, false, '', ''
+               FROM (VALUES ('a', 1, 'requested', NULL), ('a', 2, 'rejected', NULL), ('a', 3, 'requested', NULL),
+                            ('a', 4, 'deferred', '2026-04-01'), ('a', 5, 'deferred', '2026-05-01'),
+                            ('b', 1, 'requested', NULL), ('b', 2, 'partner', NULL),
+                            ('c', 1, 'requested', NULL), ('c', 2, 'deferred', NULL)) AS t (c, v, state, day)""",
+        ):
+            await run(tx, statement)
+
+    await migrate(database)
+
+    async with transaction(database) as tx:
+        found = await rows(
+            tx, "SELECT open_since::date::text, resubmission_date::text FROM relationships ORDER BY customer_id"
+        )
+    assert [tuple(row) for row in found] == [("2026-01-04", "2026-05-01"), (None, None), ("2026-01-02", None)]

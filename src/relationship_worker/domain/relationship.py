@@ -75,13 +75,18 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Relationship:
-    """What the table needs to know of a relationship. `customer_number` is what it keeps; it counts only of a partner."""
+    """What the table needs to know of a relationship. `customer_number` is what it keeps; it counts only of a partner.
+
+    `open_since`: when the customer asked, while nothing is decided; `resubmission_date`: of the newest deferral.
+    """
 
     state: State = State.NONE
     version: int = 0
     valid_from: datetime | None = None  # of the newest version
     customer_number: str | None = None
     previously_rejected: bool = False
+    open_since: datetime | None = None
+    resubmission_date: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,7 @@ class Version:
     reason: str | None
     resubmission_date: date | None
     previously_rejected: bool
+    open_since: datetime | None = None  # of a request that is open: when the customer asked
 
     @property
     def is_transition(self) -> bool:
@@ -234,6 +240,7 @@ def _transition(relationship: Relationship, judged: Judged, at: datetime, to: St
     brings_number = judged.kind is Kind.ACCEPT and judged.customer_number is not None
     asks_again = judged.kind is Kind.REQUEST and relationship.state is State.REJECTED
     by_customer = judged.kind in (Kind.REQUEST, Kind.WITHDRAW)
+    open_since = {State.REQUESTED: at, State.DEFERRED: relationship.open_since}.get(to)
     return Version(
         version=relationship.version + 1,
         valid_from=at,
@@ -246,6 +253,7 @@ def _transition(relationship: Relationship, judged: Judged, at: datetime, to: St
         reason=judged.reason,
         resubmission_date=judged.resubmission_date,
         previously_rejected=to is not State.PARTNER and (relationship.previously_rejected or asks_again),
+        open_since=open_since,
     )
 
 
@@ -257,4 +265,6 @@ def after(version: Version) -> Relationship:
         valid_from=version.valid_from,
         customer_number=version.customer_number,
         previously_rejected=version.previously_rejected,
+        open_since=version.open_since,
+        resubmission_date=version.resubmission_date if version.state is State.DEFERRED else None,
     )

@@ -70,3 +70,10 @@ def due_at(day: date, *, time_zone: str, reminder_time: time) -> datetime:
         else:
             high = middle
     return high
+
+
+def last_day_due(now: datetime, *, time_zone: str, reminder_time: time) -> date:
+    """The last day whose reminder is due by now: whoever was deferred to it, or to a day before it, is overdue."""
+    today = now.astimezone(ZoneInfo(time_zone)).date()
+    is_due = due_at(today, time_zone=time_zone, reminder_time=reminder_time) <= now
+    return today if is_due else today - timedelta(days=1)

@@ -1,6 +1,5 @@
 """What the demo prints: a line per step while it works, then tables of what came out. Readable at 80 columns."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -8,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TextIO, TypeVar
 
-from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from relationship_worker.local.demo_orders import Play, PlayedOrder
@@ -31,10 +28,10 @@ from relationship_worker.local.demo_story import (
     Story,
     company_names,
 )
+from relationship_worker.views.screen import WIDTH, open_console, table
 
 T = TypeVar("T")
 
-WIDTH = 80  # columns; wider tables are harder to read, not easier
 SECONDS = 7  # columns of a step's time
 NOBODY = "walk-in"
 
@@ -43,9 +40,7 @@ class Screen:
     """Prints to a terminal or into a file; both get the same lines."""
 
     def __init__(self, out: TextIO | None = None) -> None:
-        out = out or sys.stdout
-        width = min(WIDTH, Console(file=out).width)
-        self._console = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
+        self._console = open_console(out)
 
     def line(self, text: str = "", style: str | None = None) -> None:
         """A line as it is: what is to be copied is never broken."""
@@ -107,7 +102,7 @@ class Screen:
     def _orders(self, outcome: Outcome, play: Play) -> None:
         self.heading("Some of the orders, from enriched-orders")
         widths = {"order": 7, "customer": 8, "day": 5, "number": 9, "source": 7, "rule": 4, "reason": 34}
-        self._console.print(_table(widths, [], header=True))
+        self._console.print(table(widths, [], header=True))
         for caption, orders in _groups(play):
             self.note(f"· {caption}")
             rows: list[list[str | Text]] = []
@@ -117,7 +112,7 @@ class Screen:
                 customer, day = order.customer or NOBODY, f"{order.created_at:%m-%d}"
                 rule, reason = str(answer.rule), answer.reason or ""
                 rows.append([order.order_id, customer, day, number, answer.source, rule, reason])
-            self._console.print(_table(widths, rows))
+            self._console.print(table(widths, rows))
         self.line(f"{play.hasty.order_id} as it lies there:")
         value = outcome.first_answers[play.hasty.order_id].value
         for at in range(0, len(value), WIDTH - 2):
@@ -130,7 +125,7 @@ class Screen:
         rows = [
             [f"{n:>6}", source, str(rule), reason] for (source, reason, rule), n in sorted(counts.items(), key=_by_rule)
         ]
-        self._console.print(_table(widths, rows, header=True))
+        self._console.print(table(widths, rows, header=True))
 
     def _relationships(self, outcome: Outcome) -> None:
         self.heading(
@@ -145,7 +140,7 @@ class Screen:
             number = events[-1].data["customer_number"] or ""
             version = f"{events[-1].data['version']:>7}"
             rows.append([supplier, customer, names[customer], state, Text(number, "bold"), version])
-        self._console.print(_table(widths, rows, header=True))
+        self._console.print(table(widths, rows, header=True))
 
     def _refused(self, outcome: Outcome) -> None:
         self.heading("Decisions that were refused, with the reason that the supplier reads")
@@ -154,7 +149,7 @@ class Screen:
             [_pair(told), *(told.data[name] for name in ("decision_type", "state", "reason"))]
             for told in outcome.refused
         ]
-        self._console.print(_table(widths, rows, header=True))
+        self._console.print(table(widths, rows, header=True))
 
     def _reminders(self, outcome: Outcome) -> None:
         self.heading("Reminders: deferred requests that came due while no worker ran")
@@ -164,7 +159,7 @@ class Screen:
             late, overdue = _late(told.data["late_seconds"]), "yes" if told.data["overdue"] else "no"
             version = f"{told.data['version']:>7}"
             rows.append([_pair(told), told.data["due_on"], late, overdue, version, told.data["reason"] or ""])
-        self._console.print(_table(widths, rows, header=True))
+        self._console.print(table(widths, rows, header=True))
         self.note("overdue: the day had passed when it was said. None for what was decided or deferred anew.")
 
     def _corrections(self, outcome: Outcome, play: Play) -> None:
@@ -179,7 +174,7 @@ class Screen:
                 told.data["order_id"], told.data["customer_id"] or NOBODY, f"{created[told.data['order_id']]:%m-%d %H:%M}",
                 Text(before or "null", "dim"), Text(now["number"], "bold"), f"{as_of:%m-%d %H:%M}", now["reason"],
             ])  # fmt: skip
-        self._console.print(_table(widths, rows, header=True))
+        self._console.print(table(widths, rows, header=True))
         self.note(
             f"{SOUTH} named its default number when these had gone out. Each lies behind its order, under its key."
         )
@@ -187,10 +182,10 @@ class Screen:
     def _dead_letters(self, outcome: Outcome) -> None:
         self.heading("Dead letters: nothing waited for them, and they lie there as they came")
         widths = {"reason": 20, "topic": 22, "partition": 9, "offset": 6}
-        self._console.print(_table(widths, [], header=True))
+        self._console.print(table(widths, [], header=True))
         for letter in outcome.dead_letters:
             places = f"{letter.partition:>9}", f"{letter.offset:>6}"
-            self._console.print(_table(widths, [[letter.reason, letter.topic, *places]]))
+            self._console.print(table(widths, [[letter.reason, letter.topic, *places]]))
             self.note(letter.detail, indent=2)
 
 
@@ -232,15 +227,6 @@ def _one_of_each_channel(orders: list[PlayedOrder]) -> list[PlayedOrder]:
     public = next(order for order in north if b'"channel": "public"' in order.sent.value[:80])
     private = next(order for order in north if b'"channel": "private"' in order.sent.value[:80])
     return [public, private]
-
-
-def _table(widths: dict[str, int], rows: Sequence[Sequence[str | Text]], *, header: bool = False) -> Table:
-    table = Table(box=None, show_header=header, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
-    for name, width in widths.items():
-        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _by_rule(item: tuple[tuple[str, str, int], int]) -> tuple[int, str, str]:

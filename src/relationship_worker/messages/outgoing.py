@@ -214,11 +214,16 @@ class Cause(msgspec.Struct, frozen=True, gc=False):
     trace: tuple[tuple[str, bytes], ...] = ()
 
 
+def output_id(key: bytes, suffix: str) -> str:
+    """The id of an output: its cause's `event_key` and what it is."""
+    return f"{key.hex()}.{suffix}"
+
+
 def headers_of(cause: Cause, *, suffix: str, type_: str, subject: str, now: str) -> list[tuple[str, bytes | None]]:
     """The CloudEvents attributes of an output. The id is the cause's key and a suffix: a retry can't invent another."""
     headers: list[tuple[str, bytes | None]] = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", f"{cause.key.hex()}.{suffix}".encode()),
+        ("ce_id", output_id(cause.key, suffix).encode()),
         ("ce_source", SOURCE),
         ("ce_type", type_.encode()),
         ("ce_time", now.encode()),

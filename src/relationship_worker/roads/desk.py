@@ -30,11 +30,20 @@ from relationship_worker.messages.outgoing import (
     event_message,
 )
 from relationship_worker.messages.personal_data import profile_without_contacts
-from relationship_worker.storage import corrections, deferrals, parked, personal_data, relationships, suppliers
+from relationship_worker.storage import (
+    corrections,
+    deferrals,
+    parked,
+    personal_data,
+    refusals,
+    relationships,
+    suppliers,
+)
 from relationship_worker.storage.corrections import Fact
 from relationship_worker.storage.database import Tx
 from relationship_worker.storage.deferrals import Deferral
 from relationship_worker.storage.parked import ParkedDecision
+from relationship_worker.storage.refusals import RefusedInput
 from relationship_worker.storage.relationships import HistoryRow, Kept, Pair
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
 
@@ -69,6 +78,7 @@ class Desk:
     _history: list[HistoryRow] = field(default_factory=list)
     _changes: list[SettingsChange] = field(default_factory=list)
     _facts: list[Fact] = field(default_factory=list)
+    _refusals: list[RefusedInput] = field(default_factory=list)
     _parked: list[ParkedDecision] = field(default_factory=list)
     _applied: list[ParkedDecision] = field(default_factory=list)
     _touched: set[Pair] = field(default_factory=set)
@@ -147,7 +157,7 @@ class Desk:
                 state=None,
                 version=0,
             )
-            self._tell(refused, cause, "refused")
+            self._tell_refused(refused, cause, at=item.event.time)
             return
         changed = Supplier(
             supplier_id=item.supplier_id, change=supplier.change + 1, valid_from=item.event.time, settings=new
@@ -233,6 +243,23 @@ class Desk:
             reason=reason,
             state=met.state,
             version=met.version,
+        )
+        self._tell_refused(refused, cause, at=event.time)
+
+    def _tell_refused(self, refused: DecisionRefused, cause: Cause, *, at: datetime) -> None:
+        self._refusals.append(
+            RefusedInput(
+                supplier_id=refused.supplier_id,
+                customer_id=refused.customer_id,
+                event_id=cause.id,
+                event_source=cause.source,
+                type=refused.decision_type,
+                reason=refused.reason,
+                state=refused.state,
+                version=refused.version,
+                event_time=at,
+                recorded_at=self.now,
+            )
         )
         self._tell(refused, cause, "refused")
 
@@ -360,6 +387,8 @@ class Desk:
             await relationships.remember_history(tx, self._history, now=self.now)
         if self._facts:
             await corrections.remember_facts(tx, self._facts)
+        if self._refusals:
+            await refusals.remember(tx, self._refusals)
         if self._parked:
             await parked.park(tx, self._parked)
         if self._applied:

@@ -146,3 +146,51 @@ async def told_last(tx: Tx, orders: Collection[tuple[str, str]]) -> dict[tuple[s
         {"suppliers": [s for s, _ in ordered], "orders": [o for _, o in ordered]},
     )
     return {(row.supplier_id, row.order_id): row.answer for row in found}
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An order's first answer (JSON) with all that it went by, and the one that it was told last."""
+
+    event_key: bytes
+    customer_id: str | None
+    answer: str
+    last: str
+    partition: int
+    offset: int
+    answered_at: datetime
+    created_at: datetime
+    channel: str | None
+    knew_change: int
+
+
+async def stored(tx: Tx, supplier_id: str, order_id: str) -> Stored | None:
+    """What an order was told first, and last."""
+    found = await rows(
+        tx,
+        """SELECT event_key, customer_id, answer, coalesce(corrected, answer) AS last, partition, "offset", answered_at,
+                  created_at, channel, knew_change
+           FROM answers WHERE supplier_id = :supplier AND order_id = :order""",
+        {"supplier": supplier_id, "order": order_id},
+    )
+    return Stored(**found[0]._mapping) if found else None
+
+
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """A further event of an answered order, and the answer (JSON) that it was told."""
+
+    event_key: bytes
+    answer: str
+    partition: int
+    offset: int
+    answered_at: datetime
+
+
+async def repeats_of(tx: Tx, supplier_id: str, order_id: str) -> list[Repeated]:
+    """The order's further events, as they came."""
+    found = await rows(
+        tx,
+        """SELECT event_key, answer, partition, "offset", answered_at FROM repeated_orders
+           WHERE supplier_id = :supplier AND order_id = :order ORDER BY answered_at, "offset", partition""",
+        {"supplier": supplier_id, "order": order_id},
+    )
+    return [Repeated(**row._mapping) for row in found]

@@ -400,6 +400,42 @@ async def last_numbers(tx: Tx) -> dict[int, int]:
     return {row.partition: row.last for row in await rows(tx, "SELECT partition, last FROM correction_lanes")}
 
 
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A correction of an order: its answer (JSON), the event behind it, and whether Kafka is known to have it."""
+
+    answer: str
+    order_event: bytes
+    event_key: bytes
+    event_id: str
+    event_source: str
+    decided_at: datetime
+    told: bool
+
+
+async def made_for(tx: Tx, order: OrderId) -> list[Made]:
+    """The order's corrections, as they were decided."""
+    found = await rows(
+        tx,
+        """SELECT c.answer, c.order_event, c.event_key, c.event_id, c.event_source, c.decided_at,
+                  c.number <= lane.told AS told
+           FROM corrections c JOIN correction_lanes lane USING (partition)
+           WHERE c.supplier_id = :supplier AND c.order_id = :order ORDER BY c.number""",
+        {"supplier": order[0], "order": order[1]},
+    )
+    return [Made(**row._mapping) for row in found]
+
+
+async def facts_wait_for(tx: Tx, supplier_id: str, customer_id: str | None) -> bool:
+    """True while a fact of the supplier or of this customer is not yet held against all the answers it may change."""
+    [row] = await rows(
+        tx,
+        """SELECT EXISTS (SELECT FROM new_facts WHERE supplier_id = :supplier
+                          AND (customer_id IS NULL OR customer_id = CAST(:customer AS text))) AS waits""",
+        {"supplier": supplier_id, "customer": customer_id},
+    )
+    return bool(row.waits)
+
+
 def _cause(row: Any) -> Cause:
     trace = tuple((name, text or b"") for name, text in unpack_headers(row.trace))
     return Cause(row.event_key, row.event_id, row.event_source, trace)

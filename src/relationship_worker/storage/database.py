@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -75,19 +72,24 @@ def _text(statement: str) -> Any:
     return _compiled[statement]
 
 
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-async def migrate(database: AsyncEngine) -> None:
-    """Bring the schema to this worker's version. Repeatable; two at once wait for each other."""
+def schema_version() -> str:
+    """The version of the newest migration: its file's name begins with it."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+async def migrate(database: AsyncEngine, to: str = "head") -> None:
+    """Bring the schema to this worker's version (or only to an earlier one). Repeatable; two at once wait in turn."""
+    from alembic import command  # here alone: it takes longer to import than a view to answer
+    from alembic.config import Config
 
     def upgrade(connection: Connection) -> None:
-        config = _alembic()
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
     async with database.begin() as tx:
         await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('relationship-worker:migrate'))"))
@@ -96,10 +98,15 @@ async def migrate(database: AsyncEngine) -> None:
 
 async def check_schema(database: AsyncEngine) -> None:
     """Raises SchemaMismatch where the schema is not this worker's, ConnectionLost where the database can't be asked."""
-    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
     async with database.connect() as connection:
-        there = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-        found = await connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+        await check_schema_in(connection)
+
+
+async def check_schema_in(tx: Tx) -> None:
+    """The same, by an open transaction."""
+    wanted = schema_version()
+    there = await tx.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+    found = await tx.scalar(text("SELECT version_num FROM alembic_version")) if there else None
     if found != wanted:
         have = f"version {found}" if found else "no schema"
         raise SchemaMismatch(

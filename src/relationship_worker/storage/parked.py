@@ -67,6 +67,16 @@ async def parked_for(tx: Tx, pairs: Collection[Pair]) -> dict[Pair, list[ParkedD
     return waiting
 
 
+async def count_for(tx: Tx, pair: Pair) -> int:
+    """How many decisions wait for the request of this relationship; nothing is locked."""
+    [row] = await rows(
+        tx,
+        "SELECT count(*) AS waiting FROM parked WHERE supplier_id = :supplier AND customer_id = :customer",
+        {"supplier": pair[0], "customer": pair[1]},
+    )
+    return int(row.waiting)
+
+
 async def relationships_with_overdue(tx: Tx, *, arrived_before: datetime, limit: int) -> set[Pair]:
     """Relationships for which a decision has waited too long. Nothing is locked: look again under their lock."""
     found = await rows(

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
+
+import msgspec
 
 from relationship_worker.domain.relationship import Relationship, State, Version
 from relationship_worker.storage.database import Tx, rows, run
@@ -54,6 +56,8 @@ async def lock(tx: Tx, pairs: Collection[Pair]) -> dict[Pair, Kept]:
                 valid_from=row.valid_from,
                 customer_number=row.customer_number,
                 previously_rejected=row.previously_rejected,
+                open_since=row.open_since,
+                resubmission_date=row.resubmission_date,
             ),
             profile=row.profile,
             profile_at=row.profile_at,
@@ -73,14 +77,16 @@ async def remember(tx: Tx, kept: Mapping[Pair, Kept]) -> None:
         """UPDATE relationships r
            SET state = t.state, version = t.version, valid_from = t.valid_from, customer_number = t.customer_number,
                previously_rejected = t.previously_rejected, profile = t.profile, profile_at = t.profile_at,
-               assortment = t.assortment, assortment_at = t.assortment_at
+               assortment = t.assortment, assortment_at = t.assortment_at, open_since = t.open_since,
+               resubmission_date = t.resubmission_date
            FROM unnest(CAST(:suppliers AS text[]), CAST(:customers AS text[]), CAST(:states AS text[]),
                        CAST(:versions AS int[]), CAST(:valid_from AS timestamptz[]), CAST(:numbers AS text[]),
                        CAST(:previously_rejected AS boolean[]), CAST(:profiles AS text[]),
                        CAST(:profiles_at AS timestamptz[]), CAST(:assortments AS text[]),
-                       CAST(:assortments_at AS timestamptz[]))
+                       CAST(:assortments_at AS timestamptz[]), CAST(:open_since AS timestamptz[]),
+                       CAST(:resubmission_dates AS date[]))
                 AS t (supplier_id, customer_id, state, version, valid_from, customer_number, previously_rejected,
-                      profile, profile_at, assortment, assortment_at)
+                      profile, profile_at, assortment, assortment_at, open_since, resubmission_date)
            WHERE r.supplier_id = t.supplier_id AND r.customer_id = t.customer_id""",
         {
             "suppliers": [s for s, _ in pairs],
@@ -94,6 +100,8 @@ async def remember(tx: Tx, kept: Mapping[Pair, Kept]) -> None:
             "profiles_at": [kept[pair].profile_at for pair in pairs],
             "assortments": [kept[pair].assortment for pair in pairs],
             "assortments_at": [kept[pair].assortment_at for pair in pairs],
+            "open_since": [r.open_since for r in of],
+            "resubmission_dates": [r.resubmission_date for r in of],
         },
     )
 
@@ -220,3 +228,38 @@ async def versions_as_of(tx: Tx, asked: Sequence[tuple[str, str, datetime]]) -> 
     for i, version, partner, number, newest in found:
         answers[i - 1] = AsOf(version, bool(partner), number, newest)
     return answers
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """A version as history holds it. `settings_change`: the supplier's newest change of settings known with it."""
+
+    version: int
+    type: str
+    state: State
+    previous_state: State
+    customer_number: str | None  # what the relationship kept from here on; it counts only of a partner
+    previous_number: str | None
+    brings_number: bool
+    valid_from: datetime
+    recorded_at: datetime
+    decided_by: str | None
+    reason: str | None
+    message: str | None
+    resubmission_date: date | None
+    previously_rejected: bool
+    settings_change: int
+    event_id: str
+    event_source: str
+
+
+async def history_of(tx: Tx, pair: Pair) -> list[Recorded]:
+    """All versions of a relationship, oldest first."""
+    found = await rows(
+        tx,
+        """SELECT version, type, state, previous_state, customer_number, previous_number, brings_number, valid_from,
+                  recorded_at, decided_by, reason, message, resubmission_date, previously_rejected, settings_change,
+                  event_id, event_source
+           FROM relationship_history WHERE supplier_id = :supplier AND customer_id = :customer ORDER BY version""",
+        {"supplier": pair[0], "customer": pair[1]},
+    )
+    return [msgspec.convert(row._asdict(), Recorded, builtin_types=(datetime, date)) for row in found]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from functools import lru_cache
 
+import msgspec
+
 from relationship_worker.domain.corrections import KnownSettings
 from relationship_worker.domain.supplier import BUILT_IN, PartnerWithoutNumber, PublicCatalogue, Settings
 from relationship_worker.storage.database import Tx, rows, run
@@ -118,6 +120,47 @@ async def settings_history(tx: Tx, suppliers: Collection[str]) -> History:
         )
         history.setdefault(row.supplier_id, []).append(known)
     return history
+
+
+async def newest_settings(tx: Tx, supplier_id: str) -> Settings:
+    """The supplier's newest settings; nothing is locked."""
+    found = await rows(
+        tx, "SELECT settings::text AS settings FROM suppliers WHERE supplier_id = :supplier", {"supplier": supplier_id}
+    )
+    return _read(found[0].settings) if found else BUILT_IN
+
+
+class RecordedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of settings as the history holds it: all settings from then on, and the event that brought them."""
+
+    known: KnownSettings
+    recorded_at: datetime
+    event_id: str
+    event_source: str
+
+
+async def changes_of(tx: Tx, supplier_id: str) -> list[RecordedChange]:
+    """All changes of a supplier's settings, oldest first; change n is the n-th."""
+    found = await rows(
+        tx,
+        """SELECT change, valid_from, settings::text AS settings, brings_default, recorded_at, event_id, event_source
+           FROM supplier_settings WHERE supplier_id = :supplier ORDER BY change""",
+        {"supplier": supplier_id},
+    )
+    return [
+        RecordedChange(
+            known=KnownSettings(
+                change=row.change,
+                valid_from=row.valid_from,
+                settings=_read(row.settings),
+                brings_default=row.brings_default,
+            ),
+            recorded_at=row.recorded_at,
+            event_id=row.event_id,
+            event_source=row.event_source,
+        )
+        for row in found
+    ]
 
 
 def settings_as_of(history: History, supplier_id: str, when: datetime) -> Settings:
