@@ -202,13 +202,15 @@ async def test_what_comes_due_between_two_pages_is_not_skipped(desk: Desk, monke
     await desk.knows("second", State.REQUESTED, since=NOON)
     await desk.knows("third", State.DEFERRED, since=NOON + timedelta(1), resubmission_date=date(2026, 3, 3))
 
+    asked = ["relationships", "--supplier", "s-1", "--json", "--limit", "1"]
     at(monkeypatch, datetime(2026, 3, 2, 12, tzinfo=UTC))
-    page = await desk.ask("relationships", "--supplier", "s-1", "--json", "--limit", "2")
+    first = await desk.ask(*asked)
     at(monkeypatch, datetime(2026, 3, 3, 12, tzinfo=UTC))
-    rest = await desk.ask("relationships", "--supplier", "s-1", "--json", "--after", page.json["next"])
+    second = await desk.ask(*asked, "--after", first.json["next"])
+    third = await desk.ask(*asked, "--after", second.json["next"])
 
-    assert listed(page) + listed(rest) == ["first", "second", "third"]
-    assert rest.json["relationships"][0]["overdue"]
+    assert listed(first) + listed(second) + listed(third) == ["first", "second", "third"]
+    assert third.json["relationships"][0]["overdue"]
 
 
 def at(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
