@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -15,8 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from relationship_worker.kafka.connection import Connection
+    from relationship_worker.views.shadow import Report
 
 NOT_THERE = 1  # exit code: what is asked for is not stored
+DIFFERENT = 1  # exit code: a shadow run has found orders that would be told another number
 USAGE = 2  # exit code: a setting or an argument makes no sense
 MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
 
@@ -139,6 +144,81 @@ def relationship(
     from relationship_worker.views import relationship as one
 
     _show(lambda _, database: one.show(database, supplier, customer, as_json=as_json), supplier, customer)
+
+
+@app.command()
+def shadow(
+    since: Annotated[
+        str, typer.Option(help="From when on: RFC 3339 with an offset, or back from now as 7d, 12h, 30m.")
+    ],
+    until: Annotated[str | None, typer.Option(help="Up to when, in the same form; the end if absent.")] = None,
+    settings: Annotated[
+        str | None, typer.Option(help='A file of settings to try: {"SUPPLIER": {as in supplier.settings.changed}}.')
+    ] = None,
+    supplier: Annotated[str | None, typer.Option(help="The orders of one supplier alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Orders of a time span once more, by today's facts or by changed settings: what would differ. Publishes nothing."""
+    from aiokafka.errors import KafkaError
+
+    from relationship_worker.kafka.time_span import Span
+    from relationship_worker.kafka.topics import TopicsMissing
+    from relationship_worker.storage.database import open_database
+    from relationship_worker.views import shadow_page
+    from relationship_worker.views.reading import CannotRead
+    from relationship_worker.views.shadow import BadSettings, read_overlays
+    from relationship_worker.views.shadow import run as run_shadow
+
+    span = Span(since=_time("--since", since), until=_time("--until", until) if until else None)
+    now = _settings()
+    progress = shadow_page.ProgressLine()
+
+    async def found() -> "Report":
+        database = open_database(now.database_url.get_secret_value(), connections=1)
+        try:
+            return await run_shadow(
+                _kafka(now), database, span, overlays=overlays, supplier_id=supplier, progress=progress
+            )
+        finally:
+            await database.dispose()
+
+    try:
+        overlays = read_overlays(Path(settings).read_bytes()) if settings else {}
+        report = asyncio.run(found())
+        progress.end()
+    except OSError as why:
+        _fail(f"--settings can't be read: {why.strerror or why}", USAGE)
+    except BadSettings as why:
+        _fail(f"--settings {settings}: {why}", USAGE)
+    except (CannotRead, TopicsMissing) as why:
+        _fail(str(why), MISSING)
+    except KafkaError as why:
+        _fail(
+            f"Kafka at {now.kafka_bootstrap_servers} can't be reached ({type(why).__name__}): is it running, and is the "
+            "address right?",
+            MISSING,
+        )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    shadow_page.show(report, as_json=as_json)
+    if report.differ:
+        raise typer.Exit(DIFFERENT)
+
+
+_AGO = re.compile(r"([1-9]\d{0,3})([dhm])", re.ASCII)
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def _time(option: str, text: str) -> datetime:
+    from relationship_worker.messages.times import InvalidTime, read_time
+
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        return read_time(text)
+    except InvalidTime as why:
+        _fail(f"{option} {text} {why}; back from now it takes 7d, 12h or 30m", USAGE)
 
 
 @app.command()

@@ -210,6 +210,16 @@ class Road:
 
         await until("the group to commit all inputs", done)
 
+    async def committed(self) -> dict[tuple[str, int], int | None]:
+        """The group's positions on the input topics."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.kafka_bootstrap_servers, group_id=self.group)
+        await consumer.start()
+        try:
+            places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(PARTITIONS)]
+            return {(place.topic, place.partition): await consumer.committed(place) for place in places}
+        finally:
+            await consumer.stop()
+
     async def read(self, topic: str, *, isolation: str = "read_committed") -> list[Told]:
         """All records of an output topic, by partition."""
         consumer = AIOKafkaConsumer(

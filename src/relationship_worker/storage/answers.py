@@ -148,6 +148,27 @@ async def told_last(tx: Tx, orders: Collection[tuple[str, str]]) -> dict[tuple[s
     return {(row.supplier_id, row.order_id): row.answer for row in found}
 
 
+class ToldSoFar(msgspec.Struct, frozen=True, gc=False):
+    """Where the first event of an order lay, and the answer (JSON) that the order was told last."""
+
+    partition: int
+    offset: int
+    last: str
+
+
+async def told_so_far(tx: Tx, orders: Collection[tuple[str, str]]) -> dict[tuple[str, str], ToldSoFar]:
+    """What these orders were told, those of them that were answered. Nothing is locked."""
+    ordered = sorted(orders)
+    found = await rows(
+        tx,
+        """SELECT a.supplier_id, a.order_id, a.partition, a."offset", coalesce(a.corrected, a.answer) AS last
+           FROM answers a JOIN unnest(CAST(:suppliers AS text[]), CAST(:orders AS text[])) AS t (s, o)
+             ON a.supplier_id = t.s AND a.order_id = t.o""",
+        {"suppliers": [s for s, _ in ordered], "orders": [o for _, o in ordered]},
+    )
+    return {(row.supplier_id, row.order_id): ToldSoFar(row.partition, row.offset, row.last) for row in found}
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """An order's first answer (JSON) with all that it went by, and the one that it was told last."""
 
