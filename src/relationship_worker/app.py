@@ -22,10 +22,17 @@ from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.kafka.subscribers import Ends, Subscription, Work, open_broker
-from relationship_worker.kafka.topics import TopicReport, TopicSettings, TopicsMissing, make_topics, partition_counts
+from relationship_worker.kafka.topics import (
+    TopicReport,
+    TopicSettings,
+    TopicsMissing,
+    make_topics,
+    partition_counts,
+    topics_kept_longer,
+)
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
-from relationship_worker.roads import corrections, parked_decisions, relay, reminders
+from relationship_worker.roads import corrections, parked_decisions, relay, reminders, retention
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
@@ -80,12 +87,19 @@ async def init(settings: Settings) -> TopicReport:
         await engine.dispose()
     wanted = TopicSettings(
         partitions=settings.partitions,
+        ids_kept_days=_ids_kept_days(settings),
         replication=settings.replication,
         min_insync_replicas=settings.min_insync_replicas,
     )
     kafka = connection(settings)
     report: TopicReport = await _wait_for("Kafka", lambda: make_topics(kafka, wanted), settings.start_seconds)
     return report
+
+
+def _ids_kept_days(settings: Settings) -> dict[str, int]:
+    """For how many days events are known again, by input topic."""
+    days = dict.fromkeys((CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS), settings.inbox_days)
+    return {**days, ORDERS: settings.answers_days}
 
 
 async def run(settings: Settings, only: Only | None) -> None:
@@ -97,6 +111,10 @@ async def run(settings: Settings, only: Only | None) -> None:
     try:
         await _wait_for("PostgreSQL", lambda: check_schema(engine), settings.start_seconds)
         counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
+        for sentence in await _wait_for(
+            "Kafka", lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
+        ):
+            log.warning("an input topic outlives its ids", says=sentence)
         await _start_again_while_kafka_goes(settings, lambda: Worker(settings, kafka, engine, counts, only).run())
     finally:
         with contextlib.suppress(Exception):
@@ -221,6 +239,12 @@ class Worker:
             self._every(parked_decisions.TICK, "parked decisions", grace.run_once)
             corrector = corrections.Corrector(database=self._database, bell=self._bell)
             self._every(corrections.TICK, "corrections", corrector.run_once)
+        kept = retention.Retention(
+            database=self._database,
+            answers=timedelta(days=self._settings.answers_days),
+            inbox=timedelta(days=self._settings.inbox_days),
+        )
+        self._every(retention.TICK, "retention", kept.run_once)
         self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
         self._every(WATCH_EVERY, "watch", self._watch)
         log.info("started", roads=self._only or "all", group=self._kafka.group)

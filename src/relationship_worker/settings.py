@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     parked_hours: float = Field(
         default=24.0, gt=0, le=24 * 90, description="hours that a decision waits for its request; fractions allowed"
     )
+    answers_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="days that answers to orders are kept, at least; repeated orders find them",
+    )
+    inbox_days: int = Field(
+        default=90, ge=1, le=3650, description="days that the ids of requests and decisions are kept, at least"
+    )
     database_connections: int = Field(
         default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most"
     )

@@ -5,8 +5,10 @@ import signal
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.local.processes import free_port
+from relationship_worker.storage.database import run, transaction
 from roads.driving import ORDERS, PARTITIONS, Road
 from waiting import until
 
@@ -73,6 +75,46 @@ async def test_init_is_repeatable_and_names_a_topic_that_differs_without_alterin
     assert found[f"{prefix}orders"] == found[f"{prefix}enriched-orders"] == 7
     assert found[f"{prefix}dead-letters"] == 2
     assert found[f"{prefix}reminders"] == PARTITIONS
+
+
+async def test_input_topics_that_outlive_the_ids_of_their_events_are_named_at_the_start(road: Road):
+    road.settings["RELATIONSHIP_WORKER_ANSWERS_DAYS"] = "5"  # the topics keep seven days, as Kafka does by default
+    await road.start()
+    await until("the worker to run", lambda: logged(road.logs[0], '"started"'))
+
+    code, _, err = await road.command("init")
+
+    said = f"{road.prefix}orders: records are kept for 7 days (retention.ms), their ids for 5 days"
+    assert await logged(road.logs[0], said)
+    assert not await logged(road.logs[0], f"{road.prefix}connection-requests: records are kept")
+    assert (code, f"differs: {said}" in err) == (0, True)
+
+
+async def test_orders_and_decisions_go_on_over_a_change_of_period_and_ids_are_known_beyond_it(
+    road: Road, database: AsyncEngine
+):
+    """Periods are partitions of what is remembered; the database's clock is set forward by sixty days."""
+    await road.start()
+    request = await road.request("nora")
+    first = await road.order("O-1", "nora")
+    await road.settled()
+
+    async with transaction(database) as tx:
+        await run(
+            tx,
+            """CREATE OR REPLACE FUNCTION period_clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+               $$ SELECT clock_timestamp() + interval '60 days' $$""",
+        )
+    await road.request("nora", id_=request)
+    await road.order("O-1", "nora", id_=first)
+    again = await road.order("O-1", "nora", note="by another event")
+    new = await road.order("O-2", "nora")
+    await road.settled()
+
+    assert sorted(o.cause or "" for o in await road.read("enriched-orders")) == sorted([first, again, new])
+    assert len(await road.read("dead-letters")) == 0
+    told = [event.type for event in await road.read("relationship-events")]
+    assert told.count("relationship.requested") == 1
 
 
 async def test_sigterm_finishes_what_is_in_hand_and_exits_0(road: Road):

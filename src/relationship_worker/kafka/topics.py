@@ -17,14 +17,19 @@ from relationship_worker.messages.outgoing import (
     OUTPUT_TOPICS,
 )
 
+DAY_MS = 24 * 3600 * 1000
 BROKER_DEFAULT = -1  # what Kafka takes for "as the broker is set"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopicSettings:
-    """What `init` gives a topic that it makes. None: the broker's default."""
+    """What `init` gives a topic that it makes. None: the broker's default.
+
+    `ids_kept_days`: for how many days the worker knows an input topic's events again.
+    """
 
     partitions: int
+    ids_kept_days: Mapping[str, int]
     replication: int | None = None
     min_insync_replicas: int | None = None
 
@@ -60,9 +65,36 @@ async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport
         found = [kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS) if kafka.topic(name) in there]
         outputs = {kafka.topic(name) for name in OUTPUT_TOPICS}
         report.differ.extend(await _differences(admin, found, outputs, settings))
+        report.differ.extend(await _kept_longer(admin, kafka, settings.ids_kept_days))
         return report
     finally:
         await admin.close()
+
+
+async def topics_kept_longer(kafka: Connection, ids_kept_days: Mapping[str, int]) -> list[str]:
+    """A sentence for each input topic that keeps its records longer than the worker knows their events again."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        return await _kept_longer(admin, kafka, ids_kept_days)
+    finally:
+        await admin.close()
+
+
+async def _kept_longer(admin: AIOKafkaAdminClient, kafka: Connection, ids_kept_days: Mapping[str, int]) -> list[str]:
+    found: list[str] = []
+    resources = [ConfigResource(ConfigResourceType.TOPIC, kafka.topic(name)) for name in ids_kept_days]
+    for response in await admin.describe_configs(resources):
+        for _, _, _, topic, entries in response.resources:
+            kept = int({entry[0]: entry[1] for entry in entries}.get("retention.ms") or 0)
+            days = ids_kept_days[kafka.plain(topic)]
+            if kept < 0 or kept > days * DAY_MS:
+                shown = "for ever" if kept < 0 else f"for {kept / DAY_MS:g} days"
+                found.append(
+                    f"{topic}: records are kept {shown} (retention.ms), their ids for {days} days: an older record that is "
+                    "read again would have a second effect. Shorten the one, or lengthen the other"
+                )
+    return found
 
 
 async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: str, settings: TopicSettings) -> bool:
@@ -72,9 +104,7 @@ async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: s
     if settings.min_insync_replicas is not None:
         config["min.insync.replicas"] = str(settings.min_insync_replicas)
     if name == DEAD_LETTERS:
-        config["retention.ms"] = str(
-            14 * 24 * 3600 * 1000
-        )  # two weeks: they hold personal data, and somebody must look
+        config["retention.ms"] = str(14 * DAY_MS)  # they hold personal data, and somebody must look
     new = NewTopic(topic, partitions, settings.replication or 1, topic_configs=config)
     if settings.replication is None:
         new.replication_factor = BROKER_DEFAULT  # the constructor does not know it, the protocol does

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from relationship_worker.storage import periods
 from relationship_worker.storage.database import Tx, rows
 
 
@@ -48,28 +49,35 @@ async def remember_first(tx: Tx, answered: Sequence[Answered], *, now: datetime)
     Rows go in sorted by order, so that two transactions with the same orders wait for each other in one direction only;
     of several events of one order the earliest given goes in first, and stands.
     """
+    period = await periods.enter(tx)
     ordered = sorted(answered, key=lambda a: (a.supplier_id, a.order_id))
     new = await rows(
         tx,
         """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
-                                answered_at, record_key, created_at, channel, knew_version, knew_change, open)
-           SELECT substring(CAST(:event_keys AS bytea), 16 * i::int - 15, 16),
-                  substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8),
-                  supplier_id, order_id, customer_id, answer, partition::int, "offset"::bigint, :now, record_key,
-                  created_at::timestamptz, channel, version::int, change::int, open::boolean
+                                answered_at, record_key, created_at, channel, knew_version, knew_change, open, period)
+           SELECT t.event_key, substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8), supplier_id, order_id, customer_id,
+                  answer, partition::int, "offset"::bigint, :now, record_key,
+                  created_at::timestamptz, channel, version::int, change::int, open::boolean, :period
+           FROM (SELECT substring(CAST(:event_keys AS bytea), 16 * i::int - 15, 16) AS event_key, u.*
            FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)),
                        string_to_array(:customers, chr(31), ''), string_to_array(:answers, chr(31)),
                        string_to_array(:partitions, chr(31)), string_to_array(:offsets, chr(31)),
                        CAST(:record_keys AS bytea[]), string_to_array(:instants, chr(31)),
                        string_to_array(:channels, chr(31), ''), string_to_array(:versions, chr(31)),
                        string_to_array(:changes, chr(31)), string_to_array(:open, chr(31))) WITH ORDINALITY
-                AS t (supplier_id, order_id, customer_id, answer, partition, "offset", record_key, created_at, channel,
-                      version, change, open, i)
+                AS u (supplier_id, order_id, customer_id, answer, partition, "offset", record_key, created_at, channel,
+                      version, change, open, i)) AS t
+           WHERE NOT EXISTS (SELECT FROM answers o WHERE o.event_key = t.event_key AND o.period <> :period)
+             AND NOT EXISTS (SELECT FROM answers o WHERE o.supplier_id = t.supplier_id AND o.order_id = t.order_id
+                                                     AND o.period <> :period)
+             AND NOT EXISTS (SELECT FROM repeated_orders r WHERE r.event_key = t.event_key)
+           ORDER BY t.i
            ON CONFLICT DO NOTHING RETURNING event_key""",
         {
             "event_keys": b"".join([a.event_key for a in ordered]),
             "hashes": b"".join([a.data_hash for a in ordered]),
             "now": now,
+            "period": period,
             "suppliers": _BETWEEN.join([a.supplier_id for a in ordered]),
             "orders": _BETWEEN.join([a.order_id for a in ordered]),
             "customers": _BETWEEN.join([a.customer_id or "" for a in ordered]),
@@ -94,19 +102,22 @@ _BETWEEN = "\x1f"
 
 async def remember_repeated(tx: Tx, repeated: Sequence[Answered], *, now: datetime) -> set[bytes]:
     """Remember further events of answered orders, each with what it is told. Returns the keys of the new."""
+    period = await periods.enter(tx)
     ordered = sorted(repeated, key=lambda a: a.event_key)
     new = await rows(
         tx,
         """INSERT INTO repeated_orders (event_key, data_hash, supplier_id, order_id, answer, partition, "offset",
-                                        answered_at)
-           SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now
+                                        answered_at, period)
+           SELECT event_key, data_hash, supplier_id, order_id, answer, partition, "offset", :now, :period
            FROM unnest(CAST(:event_keys AS bytea[]), CAST(:hashes AS bytea[]), CAST(:suppliers AS text[]),
                        CAST(:orders AS text[]), CAST(:answers AS text[]), CAST(:partitions AS int[]),
                        CAST(:offsets AS bigint[]))
                 AS t (event_key, data_hash, supplier_id, order_id, answer, partition, "offset")
+           WHERE NOT EXISTS (SELECT FROM repeated_orders r WHERE r.event_key = t.event_key AND r.period <> :period)
            ON CONFLICT DO NOTHING RETURNING event_key""",
         {
             "now": now,
+            "period": period,
             "event_keys": [a.event_key for a in ordered],
             "hashes": [a.data_hash for a in ordered],
             "suppliers": [a.supplier_id for a in ordered],

@@ -265,9 +265,9 @@ async def remember(tx: Tx, corrections: Sequence[Correction], *, now: datetime) 
             tx,
             """INSERT INTO corrections (partition, number, after, supplier_id, order_id, customer_id, record_key,
                                         order_event, previous, answer, event_key, event_id, event_source, trace,
-                                        decided_at)
+                                        decided_at, period)
                SELECT :partition, :before + i, after, supplier_id, order_id, customer_id, record_key, order_event, previous,
-                      answer, event_key, event_id, event_source, trace, :now
+                      answer, event_key, event_id, event_source, trace, :now, period_of(period_clock())
                FROM unnest(CAST(:after AS bigint[]), CAST(:suppliers AS text[]), CAST(:orders AS text[]),
                            CAST(:customers AS text[]), CAST(:record_keys AS bytea[]), CAST(:order_events AS bytea[]),
                            CAST(:previous AS text[]), CAST(:answers AS text[]), CAST(:event_keys AS bytea[]),

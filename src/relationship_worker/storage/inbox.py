@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from relationship_worker.storage import periods
 from relationship_worker.storage.database import Tx, rows, run
 
 
@@ -12,13 +13,17 @@ async def use_up(tx: Tx, events: Mapping[bytes, bytes], *, now: datetime) -> dic
     Two transactions that bring the same event: the later one waits for the earlier one's end (unique key), and the keys
     are taken in order, so they can't wait for each other in a circle.
     """
+    period = await periods.enter(tx)
     keys = sorted(events)
     new = await rows(
         tx,
-        """INSERT INTO inbox (event_key, data_hash, received_at)
-           SELECT key, hash, :now FROM unnest(CAST(:keys AS bytea[]), CAST(:hashes AS bytea[])) AS event (key, hash)
+        """INSERT INTO inbox (event_key, data_hash, received_at, period)
+           SELECT key, hash, :now, :period
+           FROM unnest(CAST(:keys AS bytea[]), CAST(:hashes AS bytea[])) AS event (key, hash)
+           WHERE NOT EXISTS (SELECT FROM inbox o WHERE o.event_key = key AND o.period <> :period)
+           ORDER BY key
            ON CONFLICT DO NOTHING RETURNING event_key""",
-        {"keys": keys, "hashes": [events[key] for key in keys], "now": now},
+        {"keys": keys, "hashes": [events[key] for key in keys], "now": now, "period": period},
     )
     before = set(keys) - {row.event_key for row in new}
     if not before:

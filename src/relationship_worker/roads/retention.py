@@ -1,0 +1,38 @@
+"""Retention: what was kept as long as promised goes, a partition at a time."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relationship_worker.storage import periods
+from relationship_worker.storage.database import transaction
+
+log = structlog.get_logger()
+
+TICK = 3_600.0  # seconds; a partition is dropped once in thirty days
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """Makes the next partitions before they are needed, and drops the old ones."""
+
+    database: AsyncEngine
+    answers: timedelta
+    inbox: timedelta
+
+    async def run_once(self) -> int:
+        """Always 0: there is nothing to do at once again."""
+        await periods.make_next(self.database)
+        async with transaction(self.database) as tx:
+            old = await periods.old_parts(tx, periods.ANSWERS, keep=self.answers)
+            old += await periods.old_parts(tx, periods.INBOX, keep=self.inbox)
+            needed = [part for part in old if await periods.is_needed(tx, part)]
+        for part in needed:
+            log.warning("kept though it is old: corrections in it are not told yet", partition=part.name)
+        for part in old:
+            if part not in needed:
+                await periods.drop(self.database, part)
+                log.info("dropped what was kept as long as promised", partition=part.name)
+        return 0

@@ -1,0 +1,88 @@
+"""Periods: answers and used-up events lie in a partition per thirty days, which goes as a whole when it is old enough.
+
+Uniqueness over periods: a unique constraint holds within one, and who inserts looks for its keys in the others first. In the
+first minute of a period two transactions might insert the same key into two of them without seeing each other, so there
+everybody who inserts waits for everybody else; afterwards nobody inserts into the period before any more, because no such
+transaction lives longer than 50 s. Only the database's clock counts.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relationship_worker.storage.database import Tx, rows, run, transaction
+
+LENGTH = timedelta(days=30)  # of a period; as in the migration that makes them
+AHEAD = timedelta(days=2)  # before its start a period is made; whoever finds none makes it
+
+ANSWERS = ("answers", "repeated_orders", "corrections")
+INBOX = ("inbox",)
+
+
+async def enter(tx: Tx) -> int:
+    """The period that this transaction inserts into. Before any row is locked: around a change it waits for others."""
+    [row] = await rows(tx, "SELECT enter_period() AS period")
+    return int(row.period)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A partition of a table; `attached` is false where its removal was begun and not finished."""
+
+    table: str
+    period: int
+    attached: bool
+    pending: bool
+
+    @property
+    def name(self) -> str:
+        """The partition's own name."""
+        return f"{self.table}_p{self.period}"
+
+
+async def make_next(database: AsyncEngine) -> None:
+    """Make the next period's partitions some days before it begins."""
+    async with transaction(database) as tx:
+        await run(tx, "SELECT make_period(period_of(period_clock() + :ahead))", {"ahead": AHEAD})
+
+
+async def old_parts(tx: Tx, tables: Collection[str], *, keep: timedelta) -> list[Part]:
+    """Partitions in which all is older than what is to be kept, the oldest first."""
+    found = await rows(
+        tx,
+        r"""SELECT t.name AS table, p.period, i.inhrelid IS NOT NULL AS attached,
+                   coalesce(i.inhdetachpending, false) AS pending
+            FROM unnest(CAST(:tables AS text[])) AS t (name)
+            JOIN pg_class c ON c.relname ~ ('^' || t.name || '_p\d+$') AND c.relkind = 'r'
+                 AND c.relnamespace = current_schema()::regnamespace
+            CROSS JOIN LATERAL (SELECT substring(c.relname FROM '\d+$')::int AS period) AS p
+            LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+            WHERE period_start(p.period + 1) <= period_clock() - CAST(:keep AS interval)
+            ORDER BY p.period, t.name""",
+        {"tables": list(tables), "keep": keep},
+    )
+    return [Part(table=row.table, period=row.period, attached=row.attached, pending=row.pending) for row in found]
+
+
+async def is_needed(tx: Tx, part: Part) -> bool:
+    """True for corrections that no lane has told yet, however old."""
+    if part.table != "corrections":
+        return False
+    [row] = await rows(
+        tx,
+        f"""SELECT EXISTS (SELECT FROM {part.name} c JOIN correction_lanes l USING (partition)
+                           WHERE c.number > l.told) AS needed""",
+    )
+    return bool(row.needed)
+
+
+async def drop(database: AsyncEngine, part: Part) -> None:
+    """Remove a partition. Who reads or writes its table meanwhile goes on: it is detached first, which waits for them."""
+    async with database.connect() as connection:
+        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        if part.attached:
+            how = "FINALIZE" if part.pending else "CONCURRENTLY"
+            await run(alone, f"ALTER TABLE {part.table} DETACH PARTITION {part.name} {how}")
+        await run(alone, f"DROP TABLE {part.name}")
