@@ -186,11 +186,9 @@ class Desk:
             return
         if self._decide(pair, item, judged, arrived.cause, at=item.event.time):
             self._park(pair, arrived, topic)
-        now = self.kept[pair]
-        if before.relationship.state is State.NONE and now.relationship.state is not State.NONE:
+        if before.relationship.state is State.NONE and self.kept[pair].relationship.state is not State.NONE:
             self._let_in(pair, requested_at=item.event.time)
-        asks = now.relationship.version != before.relationship.version
-        if judged.kind in (Kind.REQUEST, Kind.PROFILE) and (asks or now.profile != before.profile):
+        if judged.kind in (Kind.REQUEST, Kind.PROFILE) and self.kept[pair] is not before:
             self._decide_by_own_rules(pair, item, arrived.cause)
 
     def _let_in(self, pair: Pair, *, requested_at: datetime) -> None:
@@ -214,7 +212,7 @@ class Desk:
         """A request that is still open, and not older than the supplier's rules, is decided by the first that matches.
 
         Called where a request comes in, after the decisions that had waited for it, and where an open one's profile
-        changes: what a rule asks for may be told later.
+        is told anew: what a rule asks for may come later.
         """
         supplier, relationship = self.suppliers[pair[0]], self.kept[pair].relationship
         settings = supplier.settings
