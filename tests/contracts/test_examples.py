@@ -193,8 +193,11 @@ def test_a_refused_example_is_refused() -> None:
     item = read_input(open_envelope(nonsense.record_headers, nonsense.value, types_by_topic()[nonsense.topic]))
     assert isinstance(item, SettingsInput)
 
-    with pytest.raises(InvalidSettings):
+    with pytest.raises(InvalidSettings) as why:
         changed(BUILT_IN, item.change)
+
+    (refusal,) = (example for example in EVENTS if example.headers["ce_causationid"] == nonsense.headers["ce_id"])
+    assert (refusal.data or {})["detail"] == str(why.value)
 
 
 def _read(event: Envelope) -> None:

@@ -59,10 +59,6 @@ def test_there_is_a_schema_for_every_event_and_none_besides() -> None:
     assert set(schema_names()) == types | HEADERS | {STRUCTURED, "answer"}
 
 
-def test_what_is_announced_is_not_told_yet() -> None:
-    assert "rules" not in {setting.name for setting in fields(Settings)}, "they are read now: say so in the contract"
-
-
 @pytest.mark.parametrize("type_", sorted(set(INPUTS) - {"supplier.settings.changed"}))
 def test_an_inputs_schema_has_the_fields_that_the_worker_reads(type_: str) -> None:
     published = shape(schema(type_), schema(type_))
@@ -73,7 +69,7 @@ def test_an_inputs_schema_has_the_fields_that_the_worker_reads(type_: str) -> No
 def test_the_settings_schema_has_the_settings() -> None:
     published = shape(schema("supplier.settings.changed"), schema("supplier.settings.changed"))
 
-    assert set(published.fields) == {"supplier_id", "rules"} | {setting.name for setting in fields(Settings)}
+    assert set(published.fields) == {"supplier_id"} | {setting.name for setting in fields(Settings)}
     assert published.required == {"supplier_id"}
     assert all("null" in published.fields[setting.name].types for setting in fields(Settings)), (
         "null resets any of them"

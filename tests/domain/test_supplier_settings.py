@@ -79,7 +79,7 @@ def test_absent_settings_stay_as_they_are():
 
 @pytest.mark.parametrize("value", [None, True, "x", 1e300, ["a"], {"b": object()}])
 def test_unknown_settings_are_ignored(value):
-    assert changed(OWN, {"colour": value, "rules": value, "Time_Zone": value}) == OWN
+    assert changed(OWN, {"colour": value, "Rules": value, "Time_Zone": value}) == OWN
 
 
 def test_a_default_number_is_trimmed_and_brought_into_nfc():

@@ -152,6 +152,7 @@ def test_refused_settings_are_keyed_by_their_supplier():
         reason=Refusal.INVALID_SETTINGS,
         state=None,
         version=0,
+        detail="reminder_time takes HH:MM",
     )
 
     message = told(refusal)
@@ -166,6 +167,7 @@ def test_refused_settings_are_keyed_by_their_supplier():
         "reason": "invalid_settings",
         "state": None,
         "version": 0,
+        "detail": "reminder_time takes HH:MM",
     }
 
 

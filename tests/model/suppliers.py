@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from model.customer_number_text import is_valid, kept_text
 from model.json_text import Number
+from model.own_rules import Rule, are_sensible
 from model.times import read_hour
 
 LONGEST_NUMBER = 64
@@ -29,6 +30,7 @@ class Settings:
     public_catalogue: str = "individual_first"
     customer_number_max_length: int = 20
     correction_window_hours: int = 72
+    rules: tuple[Rule, ...] = ()
 
 
 BUILT_IN = Settings()
@@ -40,6 +42,13 @@ class Supplier:
 
     told: list[tuple[datetime, Settings]] = field(default_factory=list)
     settled: int = 0  # how many of them the worker has certainly applied
+    rules_since: datetime | None = None  # the time of the settings that made the rules what they are
+
+    def tell(self, at: datetime, settings: Settings) -> None:
+        """Settings count from a time on."""
+        if settings.rules != self.newest.rules:
+            self.rules_since = at
+        self.told.append((at, settings))
 
     @property
     def newest(self) -> Settings:
@@ -68,6 +77,11 @@ def changed(settings: Settings, data: Mapping[str, object]) -> Settings:
     number = settings.default_customer_number
     if number is not None and len(number) > settings.customer_number_max_length:
         raise InvalidSettings("default_customer_number")
+    if "rules" in data:
+        rules = [] if data["rules"] is None else data["rules"]
+        if not isinstance(rules, list) or not are_sensible(rules, settings.customer_number_max_length):
+            raise InvalidSettings("rules")
+        settings = replace(settings, rules=tuple(rules))
     return settings
 
 

@@ -1,12 +1,14 @@
 """The worker as its pages describe it: records in, in an order that counts, and out comes what it must say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from model.corrections import corrections
 from model.customer_number_text import is_valid, kept_text
 from model.envelope import Event, read_event
 from model.orders import Question, missing_number
+from model.own_rules import as_a_decision, first_match
 from model.records import (
     ENRICHED,
     EVENTS,
@@ -110,7 +112,7 @@ class Model:
             return [self._refused(event, "invalid_settings")]
         if supplier.is_stale(event.time):
             return [self._refused(event, "stale")]
-        supplier.told.append((event.time, settings))
+        supplier.tell(event.time, settings)
         return []
 
     # Profile and assortment
@@ -120,7 +122,7 @@ class Model:
         if relationship.state == "none":
             return [self._refused(event, UNKNOWN)]
         relationship.profile.tell(event.time, event.data["profile"])
-        return []
+        return self._by_own_rules(relationship, event, asked=False)
 
     def _on_assortment(self, event: Event) -> list[Outcome]:
         relationship = self._of(event)
@@ -148,13 +150,35 @@ class Model:
         if cell(relationship.state, INPUT_OF_TYPE[event.type]) == PARK:
             relationship.parked.append(event)
             return []
+        version = relationship.version
         outcomes = self._apply(relationship, event, event.time)
         if relationship.state != "none":
             # The request is here: what had waited for it follows at once, as if it were not older than the request.
             waiting, relationship.parked = relationship.parked, []
             for parked in waiting:
                 outcomes += self._apply(relationship, parked, max(parked.time, event.time), in_one_go=True)
+        if event.type == "marketplace.connection.requested":
+            outcomes += self._by_own_rules(relationship, event, asked=relationship.version != version)
         return outcomes
+
+    def _by_own_rules(self, relationship: Relationship, event: Event, *, asked: bool) -> list[Outcome]:
+        """An open request is looked at when it comes in, and whenever its profile is told anew."""
+        supplier = self.supplier(relationship.supplier_id)
+        told_anew = event.data.get("profile") is not None and relationship.profile.at == event.time
+        since, requested_at = supplier.rules_since, relationship.newest_at
+        if relationship.state != "requested" or not (asked or told_anew) or since is None or requested_at is None:
+            return []
+        rule = first_match(supplier.newest.rules, relationship.customer_id, relationship.profile.value)
+        if rule is None or requested_at < since:
+            return []
+        at, settings = max(event.time, requested_at), supplier.newest
+        type_, fields = as_a_decision(
+            rule, relationship.customer_id, at, settings.time_zone, settings.customer_number_max_length
+        )
+        if not type_:
+            return []
+        ids = {name: event.data[name] for name in ("supplier_id", "customer_id")}
+        return self._apply(relationship, replace(event, type=type_, data=ids | fields), at, in_one_go=True)
 
     def _fault(self, event: Event) -> str | None:
         """What is wrong with an event by itself."""

@@ -4,8 +4,9 @@ import asyncio
 from datetime import datetime, time, timedelta
 
 from builders import NOON, minutes_after_noon
+from relationship_worker.domain.own_rules import Accept, Defer, Reject, Rule, VatId
 from relationship_worker.domain.supplier import BUILT_IN, PartnerWithoutNumber, PublicCatalogue, Settings
-from relationship_worker.storage.database import transaction
+from relationship_worker.storage.database import run, transaction
 from relationship_worker.storage.suppliers import (
     SettingsChange,
     Supplier,
@@ -67,6 +68,43 @@ async def test_all_settings_are_remembered(database):
     assert await newest(database, "s-1") == {
         "s-1": Supplier(supplier_id="s-1", change=1, valid_from=NOON, settings=settings)
     }
+
+
+async def test_all_rules_are_remembered_and_since_when_they_are_what_they_are(database):
+    rules = (
+        Rule(
+            name="neighbours",
+            then=Accept(customer_number="Ü-{customer_id}"),
+            country=frozenset({"DE", "AT"}),
+            currency=frozenset({"EUR"}),
+            vat_id=VatId.VALID,
+            customer_id=frozenset({"c-1"}),
+        ),
+        Rule(name="numberless", then=Accept()),
+        Rule(name="no", then=Reject(reason="„no“"), vat_id=VatId.PRESENT),
+        Rule(name="later", then=Defer(days=14)),
+    )
+    new = Supplier(
+        supplier_id="s-1",
+        change=1,
+        valid_from=NOON,
+        settings=Settings(rules=rules, time_zone="UTC"),
+        rules_since=NOON - INSTANT,
+    )
+
+    await changed(database, SettingsChange(supplier=new, brings_default=False, event_id="e-1", event_source="/portal"))
+
+    assert await newest(database, "s-1") == {"s-1": new}
+
+
+async def test_settings_that_were_written_before_there_were_rules_have_none(database):
+    await changed(database, a_change(1, with_default("1")))
+    async with transaction(database) as tx:
+        for table in ("suppliers", "supplier_settings"):
+            await run(tx, f"UPDATE {table} SET settings = settings - 'rules' - 'rules_since'", {})
+
+    assert (await newest(database, "s-1"))["s-1"] == a_change(1, with_default("1")).supplier
+    assert await as_of(database, NOON) == ["1"]
 
 
 async def test_of_several_changes_the_last_is_the_newest(database):

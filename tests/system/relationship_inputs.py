@@ -30,6 +30,8 @@ _DATES_REFUSED = (
     "soon",
 )
 _REASONS = ("Bonität geprüft", "bitte später noch einmal", "kein Händler", "", 'a "reason" with\nlines')
+_COUNTRIES = ("DE", "DE", " de", "AT", "CH", "EIRE")
+_VAT_IDS = ("DE123456789", "DE136695976", "DE 136 695 976", "beantragt", " ", "")
 
 
 @dataclass
@@ -211,12 +213,18 @@ class RelationshipInputs:
         return {"resubmission_date": far_date(rng, now, time).isoformat()}
 
     def _profile(self, pair: Pair) -> dict[str, object]:
+        rng = self.stage.rng
         profile: dict[str, object] = {
             "company_name": f"Firma {pair.serial} GmbH & Co. KG",
-            "address": {"street": "Hauptstraße 1", "postal_code": "06108", "city": "Halle", "country": "EIRE"},
-            "vat_id": "DE123456789",
-            "currency": "EUR",
+            "address": {
+                "street": "Hauptstraße 1",
+                "postal_code": "06108",
+                "city": "Halle",
+                "country": rng.choice(_COUNTRIES),
+            },
+            "vat_id": rng.choice(_VAT_IDS),
+            "currency": rng.choice(("EUR", "EUR", "eur", "CHF", "EURO")),
             "contacts": [{"name": CONTACT, "email": "erika@example.org", "phone": "+49 30 1"}],
             "own_field": {"kept": True},
         }
-        return {name: of for name, of in profile.items() if self.stage.rng.random() < 0.8}
+        return {name: of for name, of in profile.items() if rng.random() < 0.8}

@@ -33,6 +33,16 @@ _WRONG: tuple[Mapping[str, object], ...] = (
     {"default_customer_number": 4711},
     {"default_customer_number": "00\u200b7"},
     {"default_customer_number": "7" * 65},
+    {"rules": {}},
+    {"rules": [{"name": "a", "then": {}}]},
+    {"rules": [{"name": "a", "then": {"accept": {}}}, {"name": "a", "then": {"accept": {}}}]},
+    {"rules": [{"name": "a b", "then": {"accept": {}}}]},
+    {"rules": [{"name": "a", "when": {"vat": "valid"}, "then": {"accept": {}}}]},
+    {"rules": [{"name": "a", "when": {"country": []}, "then": {"accept": {}}}]},
+    {"rules": [{"name": "a", "then": {"accept": {"customer_number": "{id}"}}}]},
+    {"rules": [{"name": "a", "then": {"accept": {"customer_number": "7" * 65}}}]},
+    {"rules": [{"name": "a", "then": {"reject": {"reason": "\0"}}}]},
+    {"rules": [{"name": "a", "then": {"defer": {"days": 1827}}}]},
 )
 
 
@@ -55,6 +65,8 @@ class SettingsInputs:
         fields |= _clock(clock_of(party)) | self._switches()
         if "default_customer_number" not in fields and rng.random() < 0.5:
             fields["public_catalogue"] = "default_always"  # of which there is none
+        if rng.random() < 0.4:
+            fields["rules"] = self._rules(party)
         return self._send(party, frame.starts - LONG_BEFORE, fields)
 
     def more(self, party: Party, frame: RoundFrame, *, move: bool) -> list[Record]:
@@ -89,6 +101,8 @@ class SettingsInputs:
     def _change(self, party: Party) -> dict[str, object]:
         rng = self.stage.rng
         chance = rng.random()
+        if rng.random() < 0.2:
+            return {"rules": rng.choice((None, [], self._rules(party), self._rules(party), self._rules(party)))}
         if chance < 0.4:
             return {"default_customer_number": self._default(party)}
         if chance < 0.5:
@@ -98,6 +112,23 @@ class SettingsInputs:
         if chance < 0.7 and not party.moves:
             return {"time_zone": None, "reminder_time": None, "colour": "unknown ones are ignored"}
         return self._switches() | {"default_customer_number": self._default(party)}
+
+    def _rules(self, party: Party) -> list[object]:
+        """Some of many, in any order. A number is one customer's alone: whether it is shared must not depend on turns."""
+        own = f"{party.index:02}-"
+        deferral = self.stage.rng.choice((1, 2, 30, 1826))
+        return self.stage.rng.sample(
+            [
+                _rule("long-number", {"accept": {"customer_number": own + "marketplc-{customer_id}"}}, country=["AT"]),
+                _rule("valid", {"accept": {"customer_number": f" {own}{{customer_id}} "}}, vat_id="valid"),
+                _rule("numberless", {"accept": {}}, vat_id="present", country=["DE"], currency=["EUR", "CHF"]),
+                _rule("no", {"reject": {"reason": "Wir liefern nur nach Vereinbarung."}}, country=["CH", "IE"]),
+                _rule("franken", {"reject": {"reason": "nur Euro"}}, currency=["CHF"]),
+                _rule("later", {"defer": {"days": deferral, "reason": "prüfen"}}, country=["DE", "AT"]),
+                _rule("known", {"accept": {}}, customer_id=[f"k{n:05}" for n in range(0, 3000, 7)]),
+            ],
+            k=self.stage.rng.randint(1, 4),
+        )
 
     def _switches(self) -> dict[str, object]:
         rng = self.stage.rng
@@ -118,6 +149,10 @@ class SettingsInputs:
         )
         self._sent.setdefault(party.id, []).append(sending)
         return self.stage.records(sending)
+
+
+def _rule(name: str, then: object, **when: object) -> dict[str, object]:
+    return {"name": name, "when": when, "then": then}
 
 
 def _clock(clock: Clock) -> dict[str, object]:

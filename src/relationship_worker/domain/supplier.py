@@ -6,6 +6,7 @@ from datetime import time
 from enum import StrEnum
 
 from relationship_worker.domain.customer_number_text import InvalidCustomerNumber, customer_number
+from relationship_worker.domain.own_rules import InvalidRules, Rule, read_rules
 from relationship_worker.domain.resubmission import is_time_zone
 
 
@@ -34,6 +35,7 @@ class Settings:
     public_catalogue: PublicCatalogue = PublicCatalogue.INDIVIDUAL_FIRST
     customer_number_max_length: int = 20  # code points; what the platform's own transfer format carries
     correction_window_hours: int = 72  # after an order's creation
+    rules: tuple[Rule, ...] = ()  # that decide requests by themselves; the first that matches
 
     def __hash__(self) -> int:
         return hash(self.default_customer_number)  # looked up for every order; over all fields costs 1 µs
@@ -54,7 +56,7 @@ def changed(settings: Settings, change: Mapping[str, object]) -> Settings:
     Raises InvalidSettings where anything in it is wrong; then none of it counts.
     """
     known = {name: value for name, value in change.items() if name in _READERS}
-    # The length first: a default number in the same change is held against the new one.
+    # The length first: a default number and the rules in the same change are held against the new one.
     longest = _max_length(known.get("customer_number_max_length", settings.customer_number_max_length))
     new = {
         name: getattr(BUILT_IN, name) if value is None else _READERS[name](value, longest)
@@ -82,6 +84,13 @@ def _number(value: object, longest: int) -> str | None:
         return customer_number(value, max_length=longest)
     except InvalidCustomerNumber as why:
         raise InvalidSettings(f"default_customer_number {why}") from None
+
+
+def _rules(value: object, longest: int) -> tuple[Rule, ...]:
+    try:
+        return read_rules(value, max_length=longest)
+    except InvalidRules as why:
+        raise InvalidSettings(f"rules: {why}") from None
 
 
 def _zone(value: object, _: int) -> str:
@@ -112,4 +121,5 @@ _READERS: dict[str, Callable[[object, int], object]] = {
     "public_catalogue": lambda v, _: _choice("public_catalogue", PublicCatalogue, v),
     "customer_number_max_length": lambda v, _: _whole("customer_number_max_length", v, NUMBER_LENGTHS),
     "correction_window_hours": lambda v, _: _whole("correction_window_hours", v, CORRECTION_WINDOWS),
+    "rules": _rules,
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from relationship_worker.domain.own_rules import Asking
 from relationship_worker.domain.relationship import Input, Kind
 from relationship_worker.messages import json_text
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason
@@ -244,14 +245,29 @@ def _relationship_input(event: Envelope, data: Any) -> RelationshipInput:
     )
 
 
+_PROFILE = msgspec.json.Decoder(Profile)
+
+
+def asking(customer_id: str, profile: str | None) -> Asking:
+    """What a supplier's own rules may look at, out of a profile as it is kept."""
+    if profile is None:
+        return Asking(customer_id=customer_id)
+    read = json_text.read(profile.encode(), _PROFILE, Profile.__struct_fields__)
+    country = read.address.country if read.address is not None else None
+    return Asking(customer_id=customer_id, country=country, currency=read.currency, vat_id=read.vat_id)
+
+
 def _settings(data: bytes) -> dict[str, object]:
-    """Every member but the supplier's id; one that can't be read as a value of no kind that any setting takes."""
+    """Every member but the supplier's id; one that can't be read as a value of no kind that any setting takes.
+
+    A lone surrogate is read as U+0000, which no setting takes either: so it is known where it stood.
+    """
     change: dict[str, object] = {}
     for name, raw in json_text.members(data).items():
         if name == "supplier_id":
             continue
         try:
-            change[name] = _VALUE.decode(raw)
+            change[name] = _VALUE.decode(json_text.without_lone_surrogates(raw))
         except (msgspec.DecodeError, RecursionError):
             change[name] = UNREADABLE
     return change

@@ -122,6 +122,7 @@ class DecisionRefused(_Event):
     reason: Refusal
     state: State | None
     version: int
+    detail: str | None  # of invalid settings: what is wrong and where, without the value
 
 
 class CustomerNumberMissing(_Event):

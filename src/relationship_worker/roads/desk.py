@@ -1,14 +1,18 @@
 """The desk: a batch of inputs is decided by the rules, each seeing what came before it, and written down at the end."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import structlog
 from aiokafka import ConsumerRecord
 
+from relationship_worker.domain import own_rules
 from relationship_worker.domain import relationship as rules
 from relationship_worker.domain import supplier as supplier_rules
+from relationship_worker.domain.customer_number_text import InvalidCustomerNumber
 from relationship_worker.domain.relationship import Judged, Kind, Refusal, Refused, State, Version
 from relationship_worker.domain.resubmission import due_at
 from relationship_worker.messages.envelope import Envelope, open_envelope
@@ -17,6 +21,7 @@ from relationship_worker.messages.incoming import (
     AnyInput,
     RelationshipInput,
     SettingsInput,
+    asking,
     read_input,
 )
 from relationship_worker.messages.outgoing import (
@@ -46,6 +51,8 @@ from relationship_worker.storage.parked import ParkedDecision
 from relationship_worker.storage.refusals import RefusedInput
 from relationship_worker.storage.relationships import HistoryRow, Kept, Pair
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +125,19 @@ class Desk:
                 rules.Input(kind=Kind.NUMBER, at=self.now, customer_number=text), now=self.now, max_length=64
             )
             named.add((supplier, judged.customer_number if isinstance(judged, Judged) else None))
+        for item in about:
+            if item.told.kind in (Kind.REQUEST, Kind.PROFILE):
+                named |= self._numbers_by_own_rules(item.supplier_id, item.customer_id)
         return {(supplier, number) for supplier, number in named if number is not None}
+
+    def _numbers_by_own_rules(self, supplier: str, customer: str) -> set[tuple[str, str | None]]:
+        """Whatever the supplier's rules make for the customer: which one fires is known only as the batch goes on."""
+        actions = [rule.then for rule in self.suppliers[supplier].settings.rules]
+        made = set()
+        for template in {action.customer_number for action in actions if isinstance(action, own_rules.Accept)}:
+            with suppress(InvalidCustomerNumber):
+                made.add((supplier, own_rules.number_for(template, customer, max_length=64)))
+        return made
 
     def on_input(self, arrived: Arrived, *, topic: str) -> None:
         """Decide one input."""
@@ -136,15 +155,15 @@ class Desk:
 
     def _on_settings_changed(self, item: SettingsInput, cause: Cause) -> None:
         supplier = self.suppliers[item.supplier_id]
-        reason = None
+        reason, detail = None, None
         new = supplier.settings
         if rules.is_from_the_future(item.event.time, now=self.now):
             reason = Refusal.FROM_THE_FUTURE
         else:
             try:
                 new = supplier_rules.changed(supplier.settings, item.change)
-            except supplier_rules.InvalidSettings:
-                reason = Refusal.INVALID_SETTINGS
+            except supplier_rules.InvalidSettings as why:
+                reason, detail = Refusal.INVALID_SETTINGS, str(why)
         if reason is None and supplier.valid_from is not None and item.event.time < supplier.valid_from:
             reason = Refusal.STALE
         if reason is not None:
@@ -156,11 +175,16 @@ class Desk:
                 reason=reason,
                 state=None,
                 version=0,
+                detail=detail,
             )
             self._tell_refused(refused, cause, at=item.event.time)
             return
         changed = Supplier(
-            supplier_id=item.supplier_id, change=supplier.change + 1, valid_from=item.event.time, settings=new
+            supplier_id=item.supplier_id,
+            change=supplier.change + 1,
+            valid_from=item.event.time,
+            settings=new,
+            rules_since=supplier.rules_since if new.rules == supplier.settings.rules else item.event.time,
         )
         self.suppliers[item.supplier_id] = changed
         brings_default = "default_customer_number" in item.change and new.default_customer_number is not None
@@ -173,7 +197,7 @@ class Desk:
 
     def _on_relationship_input(self, item: RelationshipInput, arrived: Arrived, topic: str) -> None:
         pair = (item.supplier_id, item.customer_id)
-        was_unknown = self.kept[pair].relationship.state is State.NONE
+        before = self.kept[pair]
         settings = self.suppliers[item.supplier_id].settings
         judged = rules.judge_alone(item.told, now=self.now, max_length=settings.customer_number_max_length)
         if isinstance(judged, Refused):
@@ -181,8 +205,10 @@ class Desk:
             return
         if self._decide(pair, item, judged, arrived.cause, at=item.event.time):
             self._park(pair, arrived, topic)
-        if was_unknown and self.kept[pair].relationship.state is not State.NONE:
+        if before.relationship.state is State.NONE and self.kept[pair].relationship.state is not State.NONE:
             self._let_in(pair, requested_at=item.event.time)
+        if judged.kind in (Kind.REQUEST, Kind.PROFILE) and self.kept[pair] is not before:
+            self._decide_by_own_rules(pair, item, arrived.cause)
 
     def _let_in(self, pair: Pair, *, requested_at: datetime) -> None:
         """The request is here: what waited for it is decided now, in order of arrival, as if it were not older."""
@@ -200,6 +226,34 @@ class Desk:
                 self._refuse(pair, judged.reason, event, cause)
             else:
                 self._decide(pair, item, judged, cause, at=max(event.time, requested_at))
+
+    def _decide_by_own_rules(self, pair: Pair, item: RelationshipInput, cause: Cause) -> None:
+        """A request that is still open, and not older than the supplier's rules, is decided by the first that matches.
+
+        Called where a request comes in, after the decisions that had waited for it, and where an open one's profile
+        is told anew: what a rule asks for may come later.
+        """
+        supplier, relationship = self.suppliers[pair[0]], self.kept[pair].relationship
+        settings = supplier.settings
+        if relationship.state is not State.REQUESTED or relationship.valid_from is None or not settings.rules:
+            return
+        if supplier.rules_since is not None and relationship.valid_from < supplier.rules_since:
+            return
+        at = max(item.event.time, relationship.valid_from)
+        decided = own_rules.decide_by_rule(
+            settings.rules,
+            asking(pair[1], self.kept[pair].profile),
+            at=at,
+            time_zone=settings.time_zone,
+            max_length=settings.customer_number_max_length,
+        )
+        if isinstance(decided, own_rules.NumberNotMade):
+            log.warning(
+                "rule_skipped", supplier_id=pair[0], customer_id=pair[1], rule=decided.rule, why=f"number {decided.why}"
+            )
+        elif decided is not None:
+            decision = replace(item, message=None, profile=None)  # what the request brought is kept with the request
+            self._decide(pair, decision, decided, cause, at=at)
 
     def _decide(self, pair: Pair, item: RelationshipInput, judged: Judged, cause: Cause, *, at: datetime) -> bool:
         """Decide by the table. True where the decision is to be parked."""
@@ -243,6 +297,7 @@ class Desk:
             reason=reason,
             state=met.state,
             version=met.version,
+            detail=None,
         )
         self._tell_refused(refused, cause, at=event.time)
 

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from relationship_worker.domain.corrections import KnownSettings
+from relationship_worker.domain.own_rules import Accept, Action, Defer, Reject, Rule, VatId
 from relationship_worker.domain.supplier import BUILT_IN, PartnerWithoutNumber, PublicCatalogue, Settings
 from relationship_worker.storage.database import Tx, rows, run
 
@@ -21,6 +23,7 @@ class Supplier:
     change: int = 0
     valid_from: datetime | None = None
     settings: Settings = BUILT_IN
+    rules_since: datetime | None = None  # when its rules were last changed; they decide no request that is older
 
 
 async def lock(tx: Tx, suppliers: Collection[str], *, to_change: bool = False) -> dict[str, Supplier]:
@@ -39,13 +42,18 @@ async def lock(tx: Tx, suppliers: Collection[str], *, to_change: bool = False) -
     found = await rows(tx, _LOCK_TO_CHANGE if to_change else _LOCK_TO_READ, {"ids": ids})
     return {
         row.supplier_id: Supplier(
-            supplier_id=row.supplier_id, change=row.change, valid_from=row.valid_from, settings=_read(row.settings)
+            supplier_id=row.supplier_id,
+            change=row.change,
+            valid_from=row.valid_from,
+            settings=_with_rules(_read(row.settings), row.rules),
+            rules_since=None if row.rules_since is None else datetime.fromisoformat(row.rules_since),
         )
         for row in found
     }
 
 
-_LOCK_TO_READ = """SELECT supplier_id, change, valid_from, settings::text AS settings FROM suppliers
+_LOCK_TO_READ = """SELECT supplier_id, change, valid_from, (settings - 'rules' - 'rules_since')::text AS settings,
+                          (settings -> 'rules')::text AS rules, settings ->> 'rules_since' AS rules_since FROM suppliers
                    WHERE supplier_id = ANY(:ids) ORDER BY supplier_id FOR SHARE"""
 _LOCK_TO_CHANGE = _LOCK_TO_READ.replace("FOR SHARE", "FOR UPDATE")
 
@@ -77,7 +85,7 @@ async def remember_changes(tx: Tx, changes: Collection[SettingsChange], *, now: 
             "suppliers": [c.supplier.supplier_id for c in ordered],
             "changes": [c.supplier.change for c in ordered],
             "valid_from": [c.supplier.valid_from for c in ordered],
-            "settings": [_write(c.supplier.settings) for c in ordered],
+            "settings": [_write(c.supplier) for c in ordered],
             "brings_default": [c.brings_default for c in ordered],
             "event_ids": [c.event_id for c in ordered],
             "event_sources": [c.event_source for c in ordered],
@@ -94,7 +102,7 @@ async def remember_changes(tx: Tx, changes: Collection[SettingsChange], *, now: 
             "suppliers": list(newest),
             "changes": [s.change for s in newest.values()],
             "valid_from": [s.valid_from for s in newest.values()],
-            "settings": [_write(s.settings) for s in newest.values()],
+            "settings": [_write(s) for s in newest.values()],
         },
     )
 
@@ -103,11 +111,11 @@ History = Mapping[str, list[KnownSettings]]
 
 
 async def settings_history(tx: Tx, suppliers: Collection[str]) -> History:
-    """All settings of each supplier, oldest first; its change n is the n-th."""
+    """All settings of each supplier but its rules, which no order asks for, oldest first; its change n is the n-th."""
     found = await rows(
         tx,
-        """SELECT supplier_id, change, valid_from, settings::text AS settings, brings_default FROM supplier_settings
-           WHERE supplier_id = ANY(:ids) ORDER BY supplier_id, change""",
+        """SELECT supplier_id, change, valid_from, (settings - 'rules' - 'rules_since')::text AS settings, brings_default
+           FROM supplier_settings WHERE supplier_id = ANY(:ids) ORDER BY supplier_id, change""",
         {"ids": sorted(set(suppliers))},
     )
     history: dict[str, list[KnownSettings]] = {}
@@ -171,7 +179,8 @@ def settings_as_of(history: History, supplier_id: str, when: datetime) -> Settin
     return BUILT_IN
 
 
-def _write(settings: Settings) -> str:
+def _write(supplier: Supplier) -> str:
+    settings = supplier.settings
     return json.dumps(
         {
             "default_customer_number": settings.default_customer_number,
@@ -181,6 +190,8 @@ def _write(settings: Settings) -> str:
             "public_catalogue": settings.public_catalogue,
             "customer_number_max_length": settings.customer_number_max_length,
             "correction_window_hours": settings.correction_window_hours,
+            "rules": [_rule_as_told(rule) for rule in settings.rules],
+            "rules_since": None if supplier.rules_since is None else supplier.rules_since.isoformat(),
         }
     )
 
@@ -198,4 +209,39 @@ def _read(text: str) -> Settings:
         public_catalogue=PublicCatalogue(values["public_catalogue"]),
         customer_number_max_length=values["customer_number_max_length"],
         correction_window_hours=values["correction_window_hours"],
+    )
+
+
+def _with_rules(settings: Settings, rules: str | None) -> Settings:
+    """Rows that were written before there were rules have none."""
+    return settings if rules in (None, "[]") else replace(settings, rules=_read_rules(rules))
+
+
+def _rule_as_told(rule: Rule) -> dict[str, object]:
+    lists = {"country": rule.country, "currency": rule.currency, "customer_id": rule.customer_id}
+    when: dict[str, object] = {name: sorted(values) for name, values in lists.items() if values is not None}
+    if rule.vat_id is not None:
+        when["vat_id"] = rule.vat_id
+    return {"name": rule.name, "when": when, "then": {_KINDS[type(rule.then)]: vars(rule.then)}}
+
+
+_KINDS: dict[type[Action], str] = {Accept: "accept", Reject: "reject", Defer: "defer"}
+_ACTIONS: dict[str, type[Action]] = {kind: action for action, kind in _KINDS.items()}
+
+
+@lru_cache(maxsize=200)  # may be large: a list of rules holds up to 1 MiB
+def _read_rules(text: str | None) -> tuple[Rule, ...]:
+    """Judged when they were told: a country that has gone from the map since is no reason to stop."""
+    return tuple(_rule(told) for told in json.loads(text or "[]"))
+
+
+def _rule(told: Mapping[str, Any]) -> Rule:
+    when = told["when"]
+    lists = {name: frozenset(when[name]) for name in ("country", "currency", "customer_id") if name in when}
+    [(kind, action)] = told["then"].items()
+    return Rule(
+        name=told["name"],
+        then=_ACTIONS[kind](**action),
+        vat_id=VatId(when["vat_id"]) if "vat_id" in when else None,
+        **lists,
     )
