@@ -227,3 +227,31 @@ async def test_every_resubmission_date_is_due_or_refused_as_published(road: Road
     assert misfits(found) == {}
     assert sum(map(len, reminders.values())) == len(due) > 20
     assert len(refused) >= 20
+
+
+async def test_every_request_is_decided_by_a_suppliers_rules_as_published(road: Road):
+    await road.start()
+    play = Play(road)
+    all_ = numbered("own-rules", "W")
+    for supplier, vector in all_:
+        given = vector["given"]
+        rules = {"rules": given["rules"], **given.get("settings", {})}
+        play.add(0, supplier, SETTINGS, "2026-01-01T00:00:00Z", **rules)
+        asked = {"customer_id": given["customer_id"], "profile": given["profile"]}
+        play.add(1, supplier, REQUESTED, given["requested_at"], **asked)
+    await play.go()
+
+    events = await play.told("relationship-events")
+    found: dict[str, tuple[object, object]] = {}
+    for supplier, vector in all_:
+        [refused, decided] = [events[play.sent[supplier, round_]] for round_ in (0, 1)]
+        assert decided[0].type == "relationship.requested"
+        names = ("state", "decided_by", "reason", "resubmission_date", "customer_number")
+        told: dict[str, Any] = {"outcome": "open"}
+        if refused:
+            told = {"outcome": "refused", "reason": refused[0].data["reason"], "detail": refused[0].data["detail"]}
+        elif len(decided) > 1:
+            told = {"outcome": "decided", **{name: decided[1].data[name] for name in names}}
+        published = {name: value for name, value in vector["then"].items() if name != "skipped"}
+        found[vector["name"]] = (told, published)
+    assert misfits(found) == {}
