@@ -39,6 +39,7 @@ class Supplier:
     """All settings of one supplier, as they became known."""
 
     told: list[tuple[datetime, Settings]] = field(default_factory=list)
+    defaults_named: list[datetime] = field(default_factory=list)  # when an event named a default number
     settled: int = 0  # how many of them the worker has certainly applied
 
     @property
