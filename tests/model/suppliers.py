@@ -47,6 +47,11 @@ class Supplier:
         """What counts for number lengths and reminders."""
         return self.told[-1][1] if self.told else BUILT_IN
 
+    @property
+    def newest_at(self) -> datetime | None:
+        """Since when the newest settings count."""
+        return self.told[-1][0] if self.told else None
+
     def is_stale(self, at: datetime) -> bool:
         """Whether settings of that time are older than the newest ones."""
         return bool(self.told) and at < self.told[-1][0]

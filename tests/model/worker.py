@@ -56,6 +56,7 @@ class Model:
         self._seen: dict[Cause, bytes] = {}
         self.deferrals: list[Deferral] = []  # all that carry a date, superseded ones too
         self._superseded: list[Deferral] = []
+        self.erasures: list[Event] = []
 
     # What comes in
 
@@ -138,6 +139,7 @@ class Model:
         return []
 
     def _on_erased(self, event: Event) -> list[Outcome]:
+        self.erasures.append(event)
         for relationship in self.relationships.values():
             same_supplier = event.data.get("supplier_id") in (None, relationship.supplier_id)
             if same_supplier and relationship.customer_id == event.data["customer_id"]:
@@ -145,6 +147,15 @@ class Model:
                 if isinstance(profile, dict):
                     relationship.profile.value = {name: of for name, of in profile.items() if name != "contacts"}
         return []
+
+    def _is_erased(self, event: Event) -> bool:
+        """Whether a free text is of before an erasure that is known already."""
+        return any(
+            erasure.data["customer_id"] == event.data["customer_id"]
+            and erasure.data.get("supplier_id") in (None, event.data["supplier_id"])
+            and event.time <= erasure.time
+            for erasure in self.erasures
+        )
 
     # Relationships
 
@@ -222,7 +233,7 @@ class Model:
             "previous_state": before,
             "decided_at": at,
             "decided_by": event.data.get("decided_by") if decision else None,
-            "reason": event.data.get("reason") if decision else None,
+            "reason": event.data.get("reason") if decision and not self._is_erased(event) else None,
             "resubmission_date": due_on,
             "customer_number": number if state == "partner" else None,
             "previously_rejected": relationship.previously_rejected,
@@ -333,7 +344,7 @@ class Model:
             return None
         due_on = read_date(str(text))
         assert due_on is not None, "an invalid date was refused before"
-        reason = event.data.get("reason")
+        reason = None if self._is_erased(event) else event.data.get("reason")
         relationship.deferral = Deferral(
             supplier_id=relationship.supplier_id,
             customer_id=relationship.customer_id,
