@@ -2,27 +2,24 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from relationship_worker.domain.corrections import KnownSettings
+import msgspec
+
+from relationship_worker.domain.corrections import Facts, KnownSettings, KnownVersion, due
 from relationship_worker.domain.customer_numbers import which_number
 from relationship_worker.domain.supplier import BUILT_IN, changed
 from relationship_worker.messages.envelope import Envelope, open_envelope
-from relationship_worker.messages.orders import ORDER_CREATED, ORDER_TYPES, read_order, write_answer
+from relationship_worker.messages.orders import (
+    ORDER_CREATED,
+    ORDER_TYPES,
+    Answer,
+    read_order,
+    write_answer,
+    write_correction,
+)
 from relationship_worker.messages.times import read_time
 from relationship_worker.storage.suppliers import settings_as_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fact:
-    """A version of a relationship, as far as an order cares."""
-
-    version: int
-    partner: bool
-    customer_number: str | None
-    valid_from: datetime
 
 
 def an_event(type_: str, data: object, *, time: str, id_: str = "1") -> Envelope:
@@ -53,25 +50,35 @@ def settings_in_turn(changes: Sequence[Mapping[str, Any]]) -> list[KnownSettings
 def answer(
     order: Envelope,
     *,
-    history: Sequence[Fact],
+    history: Sequence[KnownVersion],
     settings: list[KnownSettings],
-    as_of: datetime | None = None,
     caught_up: bool = True,
 ) -> dict[str, Any]:
-    """The ANSWER to an order by these facts, as it was created (or as of another instant)."""
+    """The ANSWER to an order by these facts, as of its creation."""
     read = read_order(order)
-    when = as_of or read.created_at
-    then = [fact for fact in history if fact.valid_from <= when]
-    newest = max(then, key=lambda fact: fact.version, default=None)
+    then = [version for version in history if version.valid_from <= read.created_at]
+    newest = max(then, key=lambda version: version.version, default=None)
     ruling = which_number(
         partner=newest is not None and newest.partner,
         individual=newest.customer_number if newest is not None else None,
         channel=read.channel,
-        settings=settings_as_of({read.supplier_id: settings}, read.supplier_id, when),
+        settings=settings_as_of({read.supplier_id: settings}, read.supplier_id, read.created_at),
     )
     text = write_answer(read, ruling, newest.version if newest is not None else None, caught_up=caught_up)
     told: dict[str, Any] = json.loads(text)
     return told
+
+
+def corrected(order: Envelope, told: Mapping[str, Any], facts: Facts) -> dict[str, Any] | None:
+    """The ANSWER that an order is told instead, once these are the facts; None where what it was told last stands."""
+    read = read_order(order)
+    now = due(facts, created_at=read.created_at, channel=read.channel)
+    same = (now.ruling.number, now.ruling.source) == (told["number"], told["source"])
+    if same or now.ruling.number is None or not facts.window:
+        return None
+    text = write_correction(msgspec.convert(told, Answer), now.ruling, now.version, as_of=now.as_of)
+    answered: dict[str, Any] = json.loads(text)
+    return answered
 
 
 def an_order(data: object, *, time: str) -> Envelope:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.published import each_vector, vectors, violations
-from contracts.rules_applied import Fact, an_order, answer, settings_in_turn
+from contracts.rules_applied import an_order, answer, settings_in_turn
+from relationship_worker.domain.corrections import KnownVersion
 from relationship_worker.messages.times import read_time
 
 CHANNELS = ("public", "private", "absent", "unknown")
@@ -16,11 +17,12 @@ CHANNELS = ("public", "private", "absent", "unknown")
 def test_the_worker_answers_an_order_as_the_published_table_says(vector: dict[str, Any]) -> None:
     given = vector["given"]
     history = [
-        Fact(
+        KnownVersion(
             version=version["version"],
             partner=version["state"] == "partner",
             customer_number=version["customer_number"],
             valid_from=read_time(version["valid_from"]),
+            brings_number=False,  # no matter to an order's first answer
         )
         for version in given["relationship"]
     ]

@@ -1,13 +1,12 @@
 """The published examples are one story: what the outputs say is what the rules make of the inputs."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 
 from contracts.models import CORRECTED, STRUCTURED
 from contracts.published import Example, each, examples, types_by_topic
-from contracts.rules_applied import Fact, answer
-from relationship_worker.domain.corrections import KnownSettings
+from contracts.rules_applied import answer, corrected
+from relationship_worker.domain.corrections import Facts, KnownSettings, KnownVersion
 from relationship_worker.domain.relationship import (
     Changed,
     Refusal,
@@ -25,7 +24,7 @@ from relationship_worker.messages.envelope import Envelope, open_envelope
 from relationship_worker.messages.incoming import RelationshipInput, SettingsInput, read_input
 from relationship_worker.messages.orders import ORDER_CREATED
 from relationship_worker.messages.outgoing import TRANSITIONS
-from relationship_worker.messages.times import write_time
+from relationship_worker.messages.times import read_time, write_time
 
 INPUTS = [example for example in examples() if example.is_input and example.kind != STRUCTURED]
 
@@ -36,7 +35,7 @@ class Story:
 
     versions: dict[str, Version] = field(default_factory=dict)
     refusals: dict[str, tuple[Refusal, State | None, int]] = field(default_factory=dict)
-    history: dict[str, list[Fact]] = field(default_factory=dict)
+    history: dict[str, list[KnownVersion]] = field(default_factory=dict)
     settings: list[KnownSettings] = field(default_factory=list)
 
     def on_settings(self, item: SettingsInput) -> None:
@@ -63,13 +62,14 @@ class Story:
             return now
         version = outcome.version
         self.versions[item.event.id] = version
-        fact = Fact(
+        known = KnownVersion(
             version=version.version,
             partner=version.state is State.PARTNER,
             customer_number=version.customer_number,
             valid_from=version.valid_from,
+            brings_number=version.brings_number,
         )
-        self.history.setdefault(item.customer_id, []).append(fact)
+        self.history.setdefault(item.customer_id, []).append(known)
         return after(version)
 
 
@@ -152,14 +152,25 @@ def test_a_number_is_missing_where_the_answer_has_none(example: Example) -> None
 
 
 @each(of_kinds(CORRECTED))
-def test_a_correction_fills_the_gap_by_the_fact_that_caused_it(example: Example) -> None:
+def test_a_correction_is_what_its_fact_made_of_what_was_told_without_it(example: Example) -> None:
     assert example.data is not None
     (order,) = (one for one in INPUTS if (one.data or {}).get("order_id") == example.data["order_id"])
-    (cause,) = (one for one in INPUTS if one.headers["ce_id"] == example.headers["ce_causationid"])
+    (cause,) = (_opened(one) for one in INPUTS if one.headers["ce_id"] == example.headers["ce_causationid"])
+    history, settings = _history(example), story().settings
+    without = {
+        "history": [version for version in history if version.valid_from < cause.time],
+        "settings": [change for change in settings if change.valid_from < cause.time],
+    }
+    known = Facts(
+        versions=[version for version in history if version.valid_from <= cause.time],
+        settings=[change for change in settings if change.valid_from <= cause.time],
+    )
 
-    assert example.data["previous"] == _answer(_opened(order))
-    corrected = _answer(_opened(order), as_of=_opened(cause).time)
-    assert {**corrected, "as_of": example.data["customer_number"]["as_of"]} == example.data["customer_number"]
+    told = answer(_opened(order), **without)
+
+    assert example.data["previous"] == told
+    assert example.data["customer_number"] == corrected(_opened(order), told, known)
+    assert read_time(example.headers["ce_time"]) > cause.time
 
 
 @each(of_kinds("relationship.reminder-due"))
@@ -186,7 +197,11 @@ def _order(id_: str) -> Envelope:
     return _opened(order)
 
 
-def _answer(order: Envelope, *, as_of: datetime | None = None, caught_up: bool = True) -> dict[str, object]:
+def _answer(order: Envelope, *, caught_up: bool = True) -> dict[str, object]:
     (example,) = (one for one in INPUTS if one.headers["ce_id"] == order.id)
-    history = story().history.get(str((example.data or {}).get("customer_id")), [])
-    return answer(order, history=history, settings=story().settings, as_of=as_of, caught_up=caught_up)
+    return answer(order, history=_history(example), settings=story().settings, caught_up=caught_up)
+
+
+def _history(example: Example) -> list[KnownVersion]:
+    """The versions of the customer that an example is about."""
+    return story().history.get(str((example.data or {}).get("customer_id")), [])

@@ -13,10 +13,10 @@ def answer(
     version: int | None,
     settings: Settings,
     channel: str | None,
-    created_at: datetime,
+    as_of: datetime,
     flags: frozenset[str],
 ) -> Answer:
-    """The row that fires. `channel` is public, private or None; all else is as of the order's creation."""
+    """The row that fires. `channel` is public, private or None; all else is as of one instant."""
     default = settings.default_customer_number
     number, source, reason, rule = _row(is_partner, individual, settings, channel)
     if rule == 6:
@@ -27,7 +27,7 @@ def answer(
         reason=reason,
         rule=rule,
         relationship_version=version,
-        as_of=created_at,
+        as_of=as_of,
         flags=flags,
     )
 

@@ -42,17 +42,20 @@ class Question:
             flags=frozenset(flags),
         )
 
-    def answer(self, known_settings: int | None = None, known_versions: int | None = None) -> Answer:
-        """The table's answer, as of the order's creation, by the facts that came first (all where None)."""
-        version = self.relationship.as_of(self.created_at, known_versions)
+    def answer(
+        self, known_settings: int | None = None, known_versions: int | None = None, *, at: datetime | None = None
+    ) -> Answer:
+        """The table's answer as of the order's creation, or another instant, by the facts that came first (None: all)."""
+        at = at or self.created_at
+        version = self.relationship.as_of(at, known_versions)
         is_partner = version is not None and version.state == "partner"
         return answer(
             is_partner=is_partner,
             individual=version.customer_number if version is not None and is_partner else None,
             version=None if version is None else version.number,
-            settings=self.supplier.as_of(self.created_at, known_settings),
+            settings=self.supplier.as_of(at, known_settings),
             channel=self.channel,
-            created_at=self.created_at,
+            as_of=at,
             flags=self.flags,
         )
 

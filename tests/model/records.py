@@ -95,6 +95,7 @@ class EnrichedOrder(Expected):
 
     `behind` are the answers by less knowledge that are right where the output says that the decisions were not caught
     up; `outdated` those that any beginning of the facts would have given, to tell a late answer from a wrong one.
+    `turn` says how often all was settled before.
     """
 
     supplier_id: str
@@ -104,6 +105,19 @@ class EnrichedOrder(Expected):
     answer: Answer
     behind: frozenset[Answer]
     outdated: frozenset[Answer]
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction(Expected):
+    """An order is told another number, because of a fact that became known after it was answered."""
+
+    supplier_id: str
+    customer_id: str | None
+    order_id: str
+    previous: Answer
+    answer: Answer
+    turn: int
 
 
 @dataclass(frozen=True, kw_only=True)

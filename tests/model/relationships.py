@@ -65,6 +65,7 @@ class Version:
     valid_from: datetime
     state: str
     customer_number: str | None  # as kept; it counts only for a partner
+    brings_number: bool  # it was assigned, or came with an acceptance
 
 
 @dataclass

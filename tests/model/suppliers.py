@@ -41,6 +41,7 @@ class Supplier:
     """All settings of one supplier, as they became known."""
 
     told: list[tuple[datetime, Settings]] = field(default_factory=list)
+    defaults_named: list[datetime] = field(default_factory=list)  # when an event named a default number
     settled: int = 0  # how many of them the worker has certainly applied
     rules_since: datetime | None = None  # the time of the settings that made the rules what they are
 
@@ -54,6 +55,11 @@ class Supplier:
     def newest(self) -> Settings:
         """What counts for number lengths and reminders."""
         return self.told[-1][1] if self.told else BUILT_IN
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """Since when the newest settings count."""
+        return self.told[-1][0] if self.told else None
 
     def is_stale(self, at: datetime) -> bool:
         """Whether settings of that time are older than the newest ones."""

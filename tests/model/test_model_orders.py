@@ -108,7 +108,7 @@ def test_what_is_unusual_about_an_order_is_flagged(fields: dict[str, object], fl
 def test_the_same_order_again_gets_the_first_answer_and_no_second_complaint() -> None:
     desk = a_desk()
     first = desk.order("2026-02-01T00:00:00", **_PLAIN)
-    desk.number("2026-01-15T00:00:00", "0815", **_PLAIN)
+    desk.number("2026-02-15T00:00:00", "0815", **_PLAIN)
 
     again = desk.order("2026-03-01T00:00:00", **_PLAIN)
 

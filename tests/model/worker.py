@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from model.corrections import corrections
+from model.corrections import AnsweredOrder, corrections
 from model.customer_number_text import is_valid, kept_text
 from model.envelope import Event, read_event
 from model.orders import Question, missing_number
@@ -15,7 +15,6 @@ from model.records import (
     ORDERS,
     REMINDERS,
     UNDETERMINED,
-    Answer,
     Cause,
     DeadLetter,
     EnrichedOrder,
@@ -43,6 +42,7 @@ from model.times import read_date
 
 AHEAD = timedelta(minutes=5)
 GRACE = timedelta(hours=24)
+_ANYBODY = ""  # no customer's id
 
 
 class Model:
@@ -51,11 +51,14 @@ class Model:
     def __init__(self) -> None:
         self.suppliers: dict[str, Supplier] = {}
         self.relationships: dict[tuple[str, str], Relationship] = {}
-        self.told: dict[tuple[str, str], Answer] = {}
+        self.orders: dict[tuple[str, str], AnsweredOrder] = {}
+        self.turn = 0  # how often all was settled
+        self._orders_of: dict[tuple[str, str | None], list[AnsweredOrder]] = {}
         self._of_supplier: dict[str, list[Relationship]] = {}
         self._seen: dict[Cause, bytes] = {}
         self.deferrals: list[Deferral] = []  # all that carry a date, superseded ones too
         self._superseded: list[Deferral] = []
+        self.erasures: list[Event] = []
 
     # What comes in
 
@@ -96,7 +99,11 @@ class Model:
         return self.relationships[supplier_id, customer_id]
 
     def settle(self) -> None:
-        """Say that the worker has applied all that was taken so far: no order may be answered by less from here on."""
+        """Say that the worker has applied all that was taken so far: no order may be answered by less from here on.
+
+        All corrections that follow from it are told too.
+        """
+        self.turn += 1
         for supplier in self.suppliers.values():
             supplier.settled = len(supplier.told)
         for relationship in self.relationships.values():
@@ -113,7 +120,9 @@ class Model:
         if supplier.is_stale(event.time):
             return [self._refused(event, "stale")]
         supplier.tell(event.time, settings)
-        return []
+        if "default_customer_number" in event.data and settings.default_customer_number is not None:
+            supplier.defaults_named.append(event.time)
+        return [*corrections(self, event)]
 
     # Profile and assortment
 
@@ -132,6 +141,7 @@ class Model:
         return []
 
     def _on_erased(self, event: Event) -> list[Outcome]:
+        self.erasures.append(event)
         for relationship in self.relationships.values():
             same_supplier = event.data.get("supplier_id") in (None, relationship.supplier_id)
             if same_supplier and relationship.customer_id == event.data["customer_id"]:
@@ -139,6 +149,15 @@ class Model:
                 if isinstance(profile, dict):
                     relationship.profile.value = {name: of for name, of in profile.items() if name != "contacts"}
         return []
+
+    def _is_erased(self, event: Event) -> bool:
+        """Whether a free text is of before an erasure that is known already."""
+        return any(
+            erasure.data["customer_id"] == event.data["customer_id"]
+            and erasure.data.get("supplier_id") in (None, event.data["supplier_id"])
+            and event.time <= erasure.time
+            for erasure in self.erasures
+        )
 
     # Relationships
 
@@ -211,18 +230,21 @@ class Model:
         if relationship.is_stale(at):
             return [self._refused(event, "stale")]
         self._supersede(relationship, in_one_go=in_one_go)
-        if what == NUMBER:
-            return [self._number_changed(relationship, event, at)]
-        return [self._moved(relationship, event, at, what)]
+        is_number = what == NUMBER
+        told = (
+            self._number_changed(relationship, event, at) if is_number else self._moved(relationship, event, at, what)
+        )
+        return [told, *corrections(self, event)]
 
     def _moved(self, relationship: Relationship, event: Event, at: datetime, state: str) -> Expected:
         before = relationship.state
-        number = (_number_in(event) if state == "partner" else "") or relationship.kept_number
+        brought = _number_in(event) if state == "partner" else ""
+        number = brought or relationship.kept_number
         if state == "requested" and before == "rejected":
             relationship.previously_rejected = True
         if state == "partner":
             relationship.previously_rejected = False
-        self._add_version(relationship, at, state, number)
+        self._add_version(relationship, at, state, number, brings_number=bool(brought))
         if state == "requested":
             self._keep_profile(relationship, event)
         due_on = self._remember_deferral(relationship, event, at) if state == "deferred" else None
@@ -235,7 +257,7 @@ class Model:
             "previous_state": before,
             "decided_at": at,
             "decided_by": event.data.get("decided_by") if decision else None,
-            "reason": event.data.get("reason") if decision else None,
+            "reason": event.data.get("reason") if decision and not self._is_erased(event) else None,
             "resubmission_date": due_on,
             "customer_number": number if state == "partner" else None,
             "previously_rejected": relationship.previously_rejected,
@@ -247,7 +269,7 @@ class Model:
     def _number_changed(self, relationship: Relationship, event: Event, at: datetime) -> Expected:
         previous = relationship.kept_number
         number = _number_in(event) or None
-        self._add_version(relationship, at, "partner", number)
+        self._add_version(relationship, at, "partner", number, brings_number=number is not None)
         data = {
             "supplier_id": relationship.supplier_id,
             "customer_id": relationship.customer_id,
@@ -258,10 +280,17 @@ class Model:
         }
         return self._event(event, "relationship.customer-number-changed", data)
 
-    def _add_version(self, relationship: Relationship, at: datetime, state: str, number: str | None) -> None:
-        relationship.versions.append(
-            Version(number=relationship.version + 1, valid_from=at, state=state, customer_number=number)
+    def _add_version(
+        self, relationship: Relationship, at: datetime, state: str, number: str | None, *, brings_number: bool
+    ) -> None:
+        version = Version(
+            number=relationship.version + 1,
+            valid_from=at,
+            state=state,
+            customer_number=number,
+            brings_number=brings_number,
         )
+        relationship.versions.append(version)
 
     def _is_shared(self, relationship: Relationship, number: str, at: datetime) -> object:
         """Whether another partner carries the number, or it is the default.
@@ -339,7 +368,7 @@ class Model:
             return None
         due_on = read_date(str(text))
         assert due_on is not None, "an invalid date was refused before"
-        reason = event.data.get("reason")
+        reason = None if self._is_erased(event) else event.data.get("reason")
         relationship.deferral = Deferral(
             supplier_id=relationship.supplier_id,
             customer_id=relationship.customer_id,
@@ -410,9 +439,9 @@ class Model:
         data = event.data
         supplier_id, order_id = str(data["supplier_id"]), str(data["order_id"])
         customer_id = None if data.get("customer_id") is None else str(data["customer_id"])
-        first_time = (supplier_id, order_id) not in self.told
-        asked = Question.of(event, self.suppliers.get(supplier_id, Supplier()), self._known(supplier_id, customer_id))
-        answered = self.told.setdefault((supplier_id, order_id), asked.answer())
+        before = self.orders.get((supplier_id, order_id))
+        asked = Question.of(event, self.supplier(supplier_id), self._known(supplier_id, customer_id))
+        answered = asked.answer() if before is None else before.courses[0].last
         order = EnrichedOrder(
             topic=ENRICHED,
             key=event.record.key,
@@ -425,17 +454,24 @@ class Model:
             order_id=order_id,
             order=event.raw,
             answer=answered,
-            behind=asked.answers_since_settled() - {answered} if first_time else frozenset(),
-            outdated=asked.answers_by_less() - {answered} if first_time else frozenset(),
+            behind=asked.answers_since_settled() - {answered} if before is None else frozenset(),
+            outdated=asked.answers_by_less() - {answered} if before is None else frozenset(),
+            turn=self.turn,
         )
-        outcomes: list[Outcome] = [order]
-        if first_time and answered.number is None:
-            outcomes.append(missing_number(order, answered))
-        return outcomes + corrections(self, event)
+        if before is not None:
+            return [order]
+        remembered = AnsweredOrder.first(order, asked)
+        self.orders[supplier_id, order_id] = remembered
+        self._orders_of.setdefault((supplier_id, customer_id), []).append(remembered)
+        self._orders_of.setdefault((supplier_id, _ANYBODY), []).append(remembered)
+        return [order] if answered.number is not None else [order, missing_number(order, answered)]
+
+    def answered_of(self, supplier_id: str, customer_id: str | None) -> list[AnsweredOrder]:
+        """The orders that a fact about a customer may concern, or (None) one about the supplier."""
+        return self._orders_of.get((supplier_id, _ANYBODY if customer_id is None else customer_id), [])
 
     def _known(self, supplier_id: str, customer_id: str | None) -> Relationship:
-        nobody = Relationship(supplier_id, "")
-        return nobody if customer_id is None else self.relationships.get((supplier_id, customer_id), nobody)
+        return Relationship(supplier_id, "") if customer_id is None else self.relationship(supplier_id, customer_id)
 
 
 def _number_in(event: Event) -> str:

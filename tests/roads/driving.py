@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.published import check_output
 from relationship_worker.local.stack import Stack
+from relationship_worker.storage.database import open_database, rows, transaction
 from waiting import until
 
 REQUESTS, DECISIONS, ORDERS = "connection-requests", "relationship-decisions", "orders"
@@ -219,6 +220,20 @@ class Road:
             return {(place.topic, place.partition): await consumer.committed(place) for place in places}
         finally:
             await consumer.stop()
+
+    async def corrections_to_tell(self) -> int | None:
+        """How many corrections all facts together led to; None as long as some facts were not followed up."""
+        database = open_database(self.database_url, connections=1)
+        try:
+            async with transaction(database) as tx:
+                [row] = await rows(
+                    tx,
+                    """SELECT (SELECT count(*) FROM new_facts) AS facts,
+                              (SELECT coalesce(sum(last), 0)::int FROM correction_lanes) AS corrections""",
+                )
+        finally:
+            await database.dispose()
+        return None if row.facts else int(row.corrections)
 
     async def read(self, topic: str, *, isolation: str = "read_committed") -> list[Told]:
         """All records of an output topic, by partition."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from model.records import DEAD_LETTERS, EVENTS, OUTPUT_TOPICS, Record
+from model.records import DEAD_LETTERS, OUTPUT_TOPICS, Record
 from system.expectations import NOT_COUNTED
 from system.plan import PARTITIONS
 
@@ -23,6 +23,7 @@ class Collector:
     prefix: str
     records: list[Record] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    not_counted: Counter[str] = field(default_factory=Counter)
     _awaited: dict[tuple[str, int], asyncio.Event] = field(default_factory=dict)
     _ended: set[TopicPartition] = field(default_factory=set)
     _reading: asyncio.Task[None] | None = None
@@ -88,9 +89,10 @@ class Collector:
             await consumer.stop()
 
     def _count(self, record: Record) -> None:
-        if record.header("ce_type") == NOT_COUNTED and record.topic == EVENTS:
-            return
         topic = record.topic
+        if topic != DEAD_LETTERS and record.header("ce_type") in NOT_COUNTED:
+            self.not_counted[str(record.header("ce_type"))] += 1
+            return
         self.counts[topic] += 1
         if (topic, self.counts[topic]) in self._awaited:
             self._awaited[topic, self.counts[topic]].set()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from model.records import UNDETERMINED, Record
+from model.records import UNDETERMINED, Answer, Record
 
 
 class Kind(StrEnum):
@@ -56,6 +56,16 @@ def differing(expected: Mapping[str, object], told: object) -> list[str]:
     ]
 
 
+def differing_answer(expected: Answer, told: object) -> list[str]:
+    """The names of an ANSWER's fields that are not as expected; flags are in no order."""
+    return differing(_fields(expected), _with_sorted_flags(told))
+
+
+def answer_shown(expected: Answer, told: object) -> str:
+    """The differing fields of an ANSWER, as expected and as told."""
+    return shown(_fields(expected), _with_sorted_flags(told), differing_answer(expected, told))
+
+
 def is_same(expected: object, told: object) -> bool:
     """Whether a JSON value is the expected one; an instant may be written in any of its spellings."""
     if isinstance(expected, datetime):
@@ -83,6 +93,24 @@ def shown(expected: Mapping[str, object], told: object, names: list[str]) -> str
     return "; ".join(
         f"{name}: expected {_text(expected.get(name))}, told {found.get(name, 'nothing')!r}" for name in names
     )
+
+
+def _fields(answer: Answer) -> dict[str, object]:
+    return {
+        "number": answer.number,
+        "source": answer.source,
+        "reason": answer.reason,
+        "rule": answer.rule,
+        "relationship_version": answer.relationship_version,
+        "as_of": answer.as_of,
+        "flags": sorted(answer.flags),
+    }
+
+
+def _with_sorted_flags(answer: object) -> object:
+    if not isinstance(answer, dict) or not isinstance(answer.get("flags"), list):
+        return answer
+    return answer | {"flags": sorted(map(str, answer["flags"]))}
 
 
 def _text(value: object) -> str:

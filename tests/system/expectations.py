@@ -7,8 +7,12 @@ from model.records import DEAD_LETTERS, DeadLetter, Expected, Reminder
 from model.worker import Model
 from system.plan import Plan
 
-# Whether this goes out hangs on the answer, which may be another one where an order was not caught up.
-NOT_COUNTED = "order.customer-number-missing"
+# Whether these go out hangs on the answer, which may be another one where an order was not caught up, or was answered
+# beside a fact.
+NOT_COUNTED = ("order.customer-number-missing", "order.customer-number-corrected")
+
+OrderId = tuple[str, str]
+"""(supplier_id, order_id): an order's identity."""
 
 
 @dataclass
@@ -35,7 +39,7 @@ def expectations(plan: Plan) -> Expectations:
                     counted[DEAD_LETTERS] += 1
                 else:
                     expected.told.append(outcome)
-                    counted[outcome.topic] += outcome.type != NOT_COUNTED
+                    counted[outcome.topic] += outcome.type not in NOT_COUNTED
         for reminder in expected.model.reminders_due(plan.now):
             expected.reminders.append(reminder)
             counted[reminder.topic] += not reminder.may_be_missing

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from model.records import DEAD_LETTERS, ENRICHED, EVENTS, REMINDERS, Record
 from system.differences import Difference
 from system.expectations import Expectations
+from system.judge_corrections import CORRECTED, by_order, judge_corrections
 from system.judge_dead_letters import judge_dead_letters
 from system.judge_orders import judge_orders
 from system.judge_relationships import judge_relationships
@@ -48,8 +49,10 @@ def judge(expected: Expectations, outputs: Iterable[Record]) -> Verdict:
         differences += [broken for broken in readable if isinstance(broken, Difference)]
         told[topic] = [one for one in readable if isinstance(one, Told)]
     differences += repeated_ids([one for of_topic in told.values() for one in of_topic])
-    orders = judge_orders(expected, told[ENRICHED])
+    corrections = by_order([one for one in told[ENRICHED] if one.type == CORRECTED])
+    orders = judge_orders(expected, [one for one in told[ENRICHED] if one.type != CORRECTED], corrections)
     differences += orders.differences
+    differences += judge_corrections(expected, corrections, orders.firsts)
     differences += judge_relationships(expected, told[EVENTS], orders.missing_numbers)
     differences += judge_reminders(expected, told[REMINDERS])
     differences += judge_dead_letters(expected, by_topic[DEAD_LETTERS])

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from model.envelope import Event
 from model.records import DeadLetter, Record
 from system.differences import Difference, Kind, place
 from system.expectations import Expectations
@@ -22,18 +23,18 @@ def judge_dead_letters(expected: Expectations, outputs: list[Record]) -> list[Di
             differences.append(_of(Kind.DEAD_LETTER_EXTRA, f"{place(told)}: {reason} for {origin}"))
         else:
             told_of[origin].append(told)
-            differences += _judge_one(due[origin], told)
+            differences += _judge_one(due[origin], told, expected.model.erasures)
     for origin, letter in due.items():
         if not told_of[origin]:
             differences.append(_of(Kind.DEAD_LETTER_MISSING, f"{letter.reason} for {origin}"))
     return differences
 
 
-def _judge_one(letter: DeadLetter, told: Record) -> list[Difference]:
+def _judge_one(letter: DeadLetter, told: Record, erasures: list[Event]) -> list[Difference]:
     wrong = []
     if told.key != letter.record.key:
         wrong.append(f"key {told.key!r} instead of {letter.record.key!r}")
-    if told.value != letter.record.value:
+    if told.value != letter.record.value and not _is_erased(letter, told, erasures):
         wrong.append("value")
     came = len(letter.record.headers)
     if told.headers[:came] != letter.record.headers:
@@ -47,6 +48,12 @@ def _judge_one(letter: DeadLetter, told: Record) -> list[Difference]:
     if not wrong:
         return []
     return [_of(Kind.DEAD_LETTER_ALTERED, f"{place(told)}, from {letter.record.place}: {'; '.join(wrong)}")]
+
+
+def _is_erased(letter: DeadLetter, told: Record, erasures: list[Event]) -> bool:
+    """Where an erasure overtakes a dead letter, this goes out without personal data."""
+    named = [f'"{erasure.data["customer_id"]}"'.encode() in (letter.record.value or b"") for erasure in erasures]
+    return any(named) and CONTACT.encode() not in (told.value or b"")
 
 
 def _origin(told: Record) -> tuple[str, int, int]:

@@ -8,7 +8,7 @@ from model.records import ORDERS, Record
 from model.relationships import Version
 from system.envelopes import Sending, time_text
 from system.parties import Pair, Party
-from system.stage import RoundFrame, Stage
+from system.stage import BAND, RoundFrame, Stage
 
 _TYPE = "marketplace.order.created"
 _CHANNELS = ("public", "private", None)
@@ -43,8 +43,8 @@ class OrderInputs:
     _orders: int = 0
 
     def of_leg(self, count: int, frame: RoundFrame, before: Mapping[object, datetime] | None = None) -> list[Record]:
-        """Orders of a leg. `before` says, per pair and supplier, which times this round's inputs are about: an order
-        that travels beside them was created earlier than those.
+        """Orders of a leg. `before` says, per pair and supplier, which times this round's inputs are about: most orders
+        that travel beside them were created earlier than those.
         """
         records: list[Record] = []
         for _ in range(count):
@@ -80,7 +80,16 @@ class OrderInputs:
             conflict = self.stage.in_conflict(self.stage.under(sent.sending, key))
             return _Sent(sending=conflict, fields=sent.fields)
         fields = dict(sent.fields)
-        fields |= rng.choice(({}, {"channel": "private"}, {"created_at": time_text(rng, frame.ends)}, {"again": True}))
+        other = rng.choice(self.pairs).customer_id
+        fields |= rng.choice(
+            (
+                {},
+                {"channel": "private"},
+                {"created_at": time_text(rng, frame.ends)},
+                {"again": True},
+                {"customer_id": other},
+            )
+        )
         return _Sent(sending=self.stage.event(ORDERS, key, _TYPE, sent.sending.time, fields), fields=fields)
 
     def _new(self, frame: RoundFrame, before: Mapping[object, datetime] | None) -> _Sent:
@@ -101,6 +110,7 @@ class OrderInputs:
         channel = rng.choice(_CHANNELS if rng.random() < 0.9 else _UNKNOWN_CHANNELS)
         if channel is not None or rng.random() < 0.5:
             fields["channel"] = channel
+        self.stage.created.setdefault(pair.supplier.id, []).append((fields.get("customer_id"), created_at))
         time = created_at
         if rng.random() < 0.85:
             fields["created_at"] = time_text(rng, created_at)
@@ -164,9 +174,11 @@ class OrderInputs:
             created_at = self.stage.moment(partner, partner + timedelta(days=6))
         elif rng.random() < 0.05:
             created_at = self.stage.now + timedelta(days=rng.randint(1, 20))
+        elif rng.random() < 0.4:
+            created_at = self.stage.moment(frame.ends, frame.ends + 2 * BAND)  # what is decided by then is told later
         else:
             created_at = self.stage.moment(frame.ends - timedelta(days=15), frame.ends)
-        if before is not None:
+        if before is not None and rng.random() < 0.7:
             latest = min(before.get(about, created_at) for about in (pair, party))
             if created_at >= latest:
                 created_at = latest - rng.choice((timedelta(microseconds=1), timedelta(hours=rng.randint(1, 400))))

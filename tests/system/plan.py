@@ -15,7 +15,7 @@ PARTITIONS = 4
 class Round:
     """What is sent between two moments at which all is done.
 
-    `early` orders travel together with the inputs of the relationships, so nothing of those may matter to them.
+    `early` orders travel together with the inputs of the relationships: each may know any number of those about it.
     `orders` are sent once Kafka has acknowledged those inputs, so all of them count.
     """
 

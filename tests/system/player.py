@@ -16,6 +16,7 @@ from roads.driving import Road
 from system.blows import Blow
 from system.collector import Collector
 from system.expectations import Expectations
+from system.judge_corrections import CORRECTED
 from system.plan import PARTITIONS, Round
 from waiting import until
 
@@ -92,6 +93,7 @@ class _Player:
             await until(
                 f"the outputs of round {number}: {dict(wanted)}", lambda: self._has_told(wanted), seconds=ROUND_BOUND
             )
+            await until(f"the corrections of round {number}", self._has_corrected, seconds=ROUND_BOUND)
             await asyncio.gather(*striking)
         except (AssertionError, TimeoutError) as why:
             self.troubles.append(f"{why or 'a blow had no moment to strike'}; there are {dict(self.collector.counts)}")
@@ -141,6 +143,13 @@ class _Player:
         if self.collector.failed():
             raise AssertionError("the reader of the outputs has stopped")
         return all(self.collector.counts[topic] >= count for topic, count in wanted.items())
+
+    async def _has_corrected(self) -> bool:
+        """Whether all facts were followed up: the next round's race with none of these."""
+        if self._ended_by_themselves():
+            raise AssertionError("a worker has ended by itself")
+        to_tell = await self.road.corrections_to_tell()
+        return to_tell is not None and self.collector.not_counted[CORRECTED] >= to_tell
 
     async def _strike(self, blow: Blow) -> None:
         """End a worker amid a round's outputs, and start another one."""

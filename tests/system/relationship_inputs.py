@@ -66,6 +66,11 @@ class RelationshipInputs:
             self.stage.event(REQUESTS, pair.customer_id.encode(), "marketplace.customer.erased", frame.ends, data)
         )
 
+    def holds_texts(self, pair: Pair) -> bool:
+        """Whether something is still to be told that an erasure would change, early or late."""
+        relationship = self._relationship(pair)
+        return bool(relationship.parked) or relationship.deferral is not None
+
     def _relationship(self, pair: Pair) -> Relationship:
         return self.stage.model.relationship(pair.supplier.id, pair.customer_id)
 
@@ -124,6 +129,10 @@ class RelationshipInputs:
         chance = stage.rng.random()
         if pair.group is not None:
             return usual
+        if stage.rng.random() < 0.2:
+            beside = stage.beside_an_order(pair.supplier.id, customer_id=pair.customer_id)
+            if beside is not None:
+                return beside
         if newest is not None:
             if chance < 0.08:
                 return newest

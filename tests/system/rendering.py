@@ -5,7 +5,17 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from model.records import DEAD_LETTERS, UNDETERMINED, Answer, DeadLetter, EnrichedOrder, Expected, Record, Reminder
+from model.records import (
+    DEAD_LETTERS,
+    UNDETERMINED,
+    Answer,
+    Correction,
+    DeadLetter,
+    EnrichedOrder,
+    Expected,
+    Record,
+    Reminder,
+)
 from system.expectations import Expectations
 from system.plan import partition_of
 
@@ -50,13 +60,15 @@ def _output(told: Expected, now: datetime) -> Record:
         "content-type": "application/json",
     }
     data = _json(told.data)
+    if isinstance(told, Correction):
+        headers["ce_id"] += f":{told.supplier_id}:{told.order_id}"
+        headers |= _routing(told.supplier_id, told.customer_id, told.answer.number)
+        data = _correction(told)
     if isinstance(told, Reminder):
         late = int((now - told.due_at).total_seconds())
         data = _json({**told.data, "late_seconds": late})
     if isinstance(told, EnrichedOrder):
-        number = told.answer.number
-        extensions = {"supplierid": told.supplier_id, "customerid": told.customer_id, "customernumber": number}
-        headers |= {f"ce_{name}": text for name, text in extensions.items() if text is not None}
+        headers |= _routing(told.supplier_id, told.customer_id, told.answer.number)
         data = b'{"customer_number":' + rendered_answer(told.answer) + b',"order":' + told.order + b"}"
     return Record(
         topic=told.topic,
@@ -67,6 +79,17 @@ def _output(told: Expected, now: datetime) -> Record:
         headers=(*((name, text.encode()) for name, text in headers.items()), *told.trace),
         at=now,
     )
+
+
+def _routing(supplier_id: str, customer_id: str | None, number: str | None) -> dict[str, str]:
+    extensions = {"supplierid": supplier_id, "customerid": customer_id, "customernumber": number}
+    return {f"ce_{name}": text for name, text in extensions.items() if text is not None}
+
+
+def _correction(told: Correction) -> bytes:
+    ids = _json({"order_id": told.order_id, "supplier_id": told.supplier_id, "customer_id": told.customer_id})
+    answers = b',"previous":' + rendered_answer(told.previous) + b',"customer_number":' + rendered_answer(told.answer)
+    return ids[:-1] + answers + b"}"
 
 
 def _dead_letter(letter: DeadLetter) -> Record:

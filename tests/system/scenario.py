@@ -130,7 +130,10 @@ class _Scenario:
         acting = [self.pairs[serial] for serial in shares]
         self.rng.shuffle(acting)
         lanes = [self.relationships.of_round(pair, shares[pair.serial], frame) for pair in acting]
-        idle = [pair for pair in self.pairs if pair.serial not in shares]
+        busy = {
+            pair.customer_id for pair in self.pairs if pair.serial in shares or self.relationships.holds_texts(pair)
+        }
+        idle = [pair for pair in self.pairs if pair.customer_id not in busy]
         if idle:
             lanes.append(self.relationships.erasure(self.rng.choice(idle), frame))
         return lanes

@@ -55,9 +55,9 @@ class SettingsInputs:
     _defaults: int = 0
 
     def first(self, party: Party, frame: RoundFrame) -> list[Record]:
-        """What most suppliers say before anything happens. No corrections are asked for."""
+        """What most suppliers say before anything happens."""
         rng = self.stage.rng
-        fields: dict[str, object] = {"correction_window_hours": 0}
+        fields: dict[str, object] = self._window() if rng.random() < 0.5 else {}
         if party.longest_number != 20:
             fields["customer_number_max_length"] = party.longest_number
         if rng.random() < 0.85:
@@ -81,7 +81,7 @@ class SettingsInputs:
     def _another(self, party: Party, frame: RoundFrame) -> list[Record]:
         rng = self.stage.rng
         supplier = self.stage.model.supplier(party.id)
-        newest_at = supplier.told[-1][0] if supplier.told else frame.starts
+        newest_at = supplier.newest_at or frame.starts
         usual = self.stage.moment(max(frame.starts, min(newest_at, frame.ends)), frame.ends - timedelta(seconds=1))
         before = self._sent.get(party.id, [])
         chance = rng.random()
@@ -96,15 +96,21 @@ class SettingsInputs:
             return self._send(party, newest_at, self._change(party))
         if chance < 0.47:
             return self._send(party, self.stage.now + timedelta(days=3), self._change(party))
-        return self._send(party, usual, self._change(party))
+        beside = self.stage.beside_an_order(party.id) if chance < 0.65 else None
+        return self._send(party, beside or usual, self._change(party))
 
     def _change(self, party: Party) -> dict[str, object]:
         rng = self.stage.rng
         chance = rng.random()
         if rng.random() < 0.2:
             return {"rules": rng.choice((None, [], self._rules(party), self._rules(party), self._rules(party)))}
-        if chance < 0.4:
+        if chance < 0.1:
+            return self._window()
+        if chance < 0.35:
             return {"default_customer_number": self._default(party)}
+        if chance < 0.4:
+            default = self.stage.model.supplier(party.id).newest.default_customer_number
+            return {"default_customer_number": default}  # named again
         if chance < 0.5:
             return {"default_customer_number": None}
         if chance < 0.6 and not party.moves:
@@ -129,6 +135,9 @@ class SettingsInputs:
             ],
             k=self.stage.rng.randint(1, 4),
         )
+
+    def _window(self) -> dict[str, object]:
+        return {"correction_window_hours": self.stage.rng.choice((0, 0, 1, 24, 72, 720, None))}
 
     def _switches(self) -> dict[str, object]:
         rng = self.stage.rng

@@ -13,6 +13,7 @@ from system.envelopes import Sending, a_trace, broken, data_text, partition_for,
 BAND = timedelta(days=4)  # each round is about days of its own, so that what comes later is mostly about later
 IN_BAND = timedelta(days=2)
 AHEAD_BUT_TAKEN = timedelta(seconds=150)  # less than five minutes ahead of any clock that a run meets
+LONG_AGO = timedelta(hours=1)  # nothing that is so old is taken for coming from the future
 JUST_TOO_FAR_AHEAD = timedelta(minutes=30)  # more than five minutes ahead as long as a run lasts
 SOURCES = ("/marketplace/north", "urn:portal:03", "https://erp.example/events?a=1", "Lieferant-Ü")
 
@@ -38,6 +39,7 @@ class Stage:
     now: datetime
     model: Model = field(default_factory=Model)
     numbers: Counter[int] = field(default_factory=Counter)  # per pair: how many it was given
+    created: dict[str, list[tuple[object, datetime]]] = field(default_factory=dict)  # per supplier: orders' customers
     _ids: int = 0
     _lent: tuple[str, str, str] | None = None  # a topic, and the id and source of an event that was sent there
 
@@ -94,6 +96,23 @@ class Stage:
         if sending.topic != ORDERS:
             self.model.take(record)
         return [broken(self.rng, sending), record] if self.rng.random() < 0.003 else [record]
+
+    def beside_an_order(self, supplier_id: str, *, customer_id: str | None = None) -> datetime | None:
+        """A time at which a fact may correct an order, or just may not any more; facts of the supplier's never go back.
+
+        The edges of the window that counts by now: the order's creation, the end of the window, and a moment past each.
+        """
+        window = timedelta(hours=self.model.supplier(supplier_id).newest.correction_window_hours)
+        newest = self.model.supplier(supplier_id).newest_at
+        orders = self.created.get(supplier_id, [])
+        if customer_id is not None:
+            newest = self.model.relationship(supplier_id, customer_id).newest_at
+            orders = [(customer, at) for customer, at in orders if customer == customer_id]
+        instant = timedelta(microseconds=1)
+        edges = (timedelta(), instant, window / 2, window, window, window + instant)
+        times = [created_at + self.rng.choice(edges) for _, created_at in orders]
+        times = [at for at in times if at < self.now - LONG_AGO and (newest is None or at >= newest)]
+        return self.rng.choice(times) if times else None
 
     def moment(self, first: datetime, last: datetime) -> datetime:
         """Some moment, to the millisecond or to the microsecond."""

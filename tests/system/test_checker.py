@@ -1,5 +1,6 @@
 """The checker is checked: a faultless history has no differences, and each fault is found for what it is."""
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from model.corrections import AnsweredOrder, Course
 from model.json_text import member
-from model.records import DEAD_LETTERS, ENRICHED, EVENTS, REMINDERS, EnrichedOrder, Record
+from model.records import DEAD_LETTERS, ENRICHED, EVENTS, REMINDERS, Correction, EnrichedOrder, Record
 from model.resubmission import Deferral
 from system.differences import Kind
 from system.expectations import Expectations, expectations
@@ -39,6 +41,28 @@ class History:
         """The first order that fits, and how it went out."""
         order = next(one for one in self.expected.told if isinstance(one, EnrichedOrder) and where(one))
         return order, self.find(ENRICHED, lambda record: record.header("ce_causationid") == order.cause.id)
+
+    def correction(self, where: Callable[[Correction], object] = lambda one: True) -> tuple[Correction, Record]:
+        """The first correction that fits, of an order that raced with nothing, and how it went out."""
+        return next(
+            (one, self.corrected(one))
+            for one in self.expected.told
+            if isinstance(one, Correction) and len(self.courses(one)) == 1 and where(one)
+        )
+
+    def corrected(self, one: Correction) -> Record:
+        """How a correction went out."""
+        ce_id = f":{one.cause.id}:{one.supplier_id}:{one.order_id}"
+        return self.find(ENRICHED, lambda record: (record.header("ce_id") or "").endswith(ce_id))
+
+    def courses(self, one: Correction) -> list[Course]:
+        """The ways in which a corrected order may have gone on."""
+        return self.expected.model.orders[one.supplier_id, one.order_id].courses
+
+    def first(self, one: Correction) -> Record:
+        """How the order went out that is corrected."""
+        order = self.expected.model.orders[one.supplier_id, one.order_id].order
+        return self.find(ENRICHED, lambda record: record.header("ce_causationid") == order.cause.id)
 
     def deferral(self, *, superseded: bool) -> Deferral:
         """A deferral of which nobody is reminded, since another came, or since it is not due."""
@@ -90,7 +114,7 @@ class History:
 
 @pytest.fixture(scope="module")
 def faultless() -> History:
-    expected = expectations(scenario(11, NOW, SMALL))
+    expected = expectations(scenario(6, NOW, SMALL))
     return History(expected, rendered(expected))
 
 
@@ -229,6 +253,107 @@ def correct_an_order(history: History) -> None:
     history.head(history.records[-1], "ce_type", b"order.customer-number-corrected")
 
 
+def correct_for_no_reason(history: History) -> None:
+    record = history.correction()[1]
+    other = history.event("relationship.accepted").header("ce_causationid") or ""
+    history.add(record)
+    history.head(history.records[-1], "ce_causationid", other.encode())
+    history.head(history.records[-1], "ce_id", b"of its own")
+
+
+def drop_a_correction(history: History) -> None:
+    history.records.remove(history.correction()[1])
+
+
+def double_a_correction(history: History) -> None:
+    history.add(history.correction()[1])
+
+
+def correct_by_another_fact(history: History) -> None:
+    history.head(history.correction()[1], "ce_causationid", b"some other fact")
+
+
+def correct_with_another_number(history: History) -> None:
+    correction, record = history.correction()
+    answer = json.loads(rendered_answer(correction.answer))
+    history.tell(record, customer_number=answer | {"number": f"{answer['number']}0"})
+
+
+def correct_as_of_the_creation(history: History) -> None:
+    correction, record = history.correction(lambda one: one.answer.as_of != one.previous.as_of)
+    answer = json.loads(rendered_answer(correction.answer))
+    history.tell(record, customer_number=answer | {"as_of": correction.previous.as_of.isoformat()})
+
+
+def forget_what_was_told_last(history: History) -> None:
+    correction, record = history.correction(lambda one: one.previous.number is not None)
+    answer = json.loads(rendered_answer(correction.previous))
+    history.tell(record, previous=answer | {"number": None, "source": "none"})
+
+
+def correct_another_customers_order(history: History) -> None:
+    history.tell(history.correction()[1], customer_id="another")
+
+
+def correct_under_another_key(history: History) -> None:
+    record = history.correction()[1]
+    history.put(record, replace(record, key=b"another"))
+
+
+def correct_on_another_partition(history: History) -> None:
+    record = history.correction()[1]
+    history.put(record, replace(record, partition=(record.partition + 1) % 4, offset=1_000_000))
+
+
+def correct_before_the_order(history: History) -> None:
+    correction, record = history.correction()
+    history.swap(record, history.first(correction))
+
+
+def correct_backwards(history: History) -> None:
+    first, second = next(
+        order.courses[0].corrections[:2]
+        for order in history.expected.model.orders.values()
+        if len(order.courses) == 1 and len(order.courses[0].corrections) > 1
+    )
+    history.swap(history.corrected(first), history.corrected(second))
+
+
+def correct_with_another_suppliers_number(history: History) -> None:
+    correction, record = history.correction()
+    suppliers = history.expected.plan.suppliers
+    other = next(index for supplier, index in suppliers.items() if supplier != correction.supplier_id)
+    answer = json.loads(rendered_answer(correction.answer))
+    history.tell(record, customer_number=answer | {"number": f"{other:02}-00001-1"})
+
+
+def use_a_facts_id_for_all_its_corrections(history: History) -> None:
+    corrections = [one for one in history.expected.told if isinstance(one, Correction)]
+    one, other = next((one, other) for one, other in itertools.pairwise(corrections) if one.cause == other.cause)
+    ce_id = history.corrected(one).header("ce_id") or ""
+    history.head(history.corrected(other), "ce_id", ce_id.encode())
+
+
+def route_a_correction_by_the_old_number(history: History) -> None:
+    history.head(history.correction(lambda one: one.previous.number)[1], "ce_customernumber", b"1")
+
+
+def lose_the_facts_trace(history: History) -> None:
+    correction, record = history.correction(lambda one: one.trace)
+    history.head(record, correction.trace[0][0], None)
+
+
+def tell_a_corrected_order_its_first_answer_again(history: History) -> None:
+    orders = history.expected.model.orders
+    order, record = history.order(
+        lambda one: any(
+            correction.turn < one.turn for correction in orders[one.supplier_id, one.order_id].courses[0].corrections
+        )
+    )
+    first = orders[order.supplier_id, order.order_id].order
+    history.answer(record, **json.loads(rendered_answer(first.answer)))
+
+
 def invent_a_reminder(history: History) -> None:
     history.tell(history.find(REMINDERS), version=99)
 
@@ -328,11 +453,17 @@ FAULTS = [
     (Kind.LOST, drop_an_order),
     (Kind.LOST, drop_a_complaint),
     (Kind.LOST, drop_a_version),
+    (Kind.LOST, drop_a_correction),
+    (Kind.LOST, correct_by_another_fact),
     (Kind.DUPLICATE, double_an_order),
     (Kind.DUPLICATE, double_an_event),
+    (Kind.DUPLICATE, double_a_correction),
     (Kind.REORDERED, swap_orders_of_a_key),
     (Kind.REORDERED, part_orders_of_a_key),
     (Kind.REORDERED, swap_versions),
+    (Kind.REORDERED, correct_on_another_partition),
+    (Kind.REORDERED, correct_before_the_order),
+    (Kind.REORDERED, correct_backwards),
     (Kind.VERSION_GAP, drop_a_version),
     (Kind.VERSION_GAP, renumber_a_version),
     (Kind.ILLEGAL_TRANSITION, take_a_wrong_turn),
@@ -346,12 +477,20 @@ FAULTS = [
     (Kind.WRONG_VALUE, name_another_rule),
     (Kind.WRONG_VALUE, drop_a_flag),
     (Kind.WRONG_VALUE, claim_to_be_behind),
+    (Kind.WRONG_VALUE, correct_with_another_number),
+    (Kind.WRONG_VALUE, correct_as_of_the_creation),
+    (Kind.WRONG_VALUE, forget_what_was_told_last),
+    (Kind.WRONG_VALUE, correct_another_customers_order),
+    (Kind.WRONG_VALUE, tell_a_corrected_order_its_first_answer_again),
     (Kind.BYTES_CHANGED, round_a_price),
     (Kind.BYTES_CHANGED, lose_an_unknown_field),
     (Kind.KEY_CHANGED, lose_a_key),
     (Kind.KEY_CHANGED, take_the_producers_key),
+    (Kind.KEY_CHANGED, correct_under_another_key),
     (Kind.GHOST, invent_an_order),
     (Kind.GHOST, correct_an_order),
+    (Kind.GHOST, correct_by_another_fact),
+    (Kind.GHOST, correct_for_no_reason),
     (Kind.GHOST, invent_a_reminder),
     (Kind.DEAD_LETTER_MISSING, drop_a_dead_letter),
     (Kind.DEAD_LETTER_ALTERED, mend_a_dead_letter),
@@ -366,10 +505,14 @@ FAULTS = [
     (Kind.REMINDER_VOID, remind_of_what_was_superseded),
     (Kind.CROSS_TENANT, give_another_suppliers_number),
     (Kind.CROSS_TENANT, tell_another_supplier),
+    (Kind.CROSS_TENANT, correct_with_another_suppliers_number),
     (Kind.ENVELOPE, lose_the_subject),
     (Kind.ENVELOPE, route_wrongly),
     (Kind.ENVELOPE, lose_the_trace),
     (Kind.ENVELOPE, use_an_id_twice),
+    (Kind.ENVELOPE, use_a_facts_id_for_all_its_corrections),
+    (Kind.ENVELOPE, route_a_correction_by_the_old_number),
+    (Kind.ENVELOPE, lose_the_facts_trace),
     (Kind.ENVELOPE, write_no_json),
 ]
 
@@ -385,8 +528,22 @@ def test_every_class_of_fault_is_tried() -> None:
     assert {kind for kind, _ in FAULTS} == set(Kind)
 
 
+def test_an_order_beside_a_fact_may_have_known_it(history: History) -> None:
+    answered = next(order for order in history.expected.model.orders.values() if is_corrected_or_knew(order))
+
+    history.records.remove(history.corrected(answered.courses[0].corrections[0]))
+
+    assert history.judged().report() == "no differences"
+
+
+def is_corrected_or_knew(answered: AnsweredOrder) -> bool:
+    """An order that is corrected once, or never, depending on whether its answer knew the fact."""
+    told = [len(course.corrections) for course in answered.courses]
+    return told[0] == 1 and 0 in told and answered.courses[told.index(0)].answer == answered.order.answer
+
+
 def test_an_order_that_was_not_caught_up_says_so_and_its_answer_stands() -> None:
-    expected = expectations(scenario(11, NOW, SMALL))
+    expected = expectations(scenario(6, NOW, SMALL))
     history = History(expected, rendered(expected))
     order, record = history.order(lambda one: any(answer.number for answer in one.behind) and one.answer.number)
     behind = next(answer for answer in order.behind if answer.number)
@@ -398,16 +555,20 @@ def test_an_order_that_was_not_caught_up_says_so_and_its_answer_stands() -> None
     assert (verdict.report(), verdict.not_caught_up) == ("no differences", 1)
 
 
-def test_an_order_that_travels_beside_decisions_is_answered_alike_before_and_after_them() -> None:
+def test_an_order_that_travels_beside_facts_may_have_known_all_of_them() -> None:
     plan = scenario(12, NOW, SMALL)
     swapped = replace(
         plan,
         rounds=tuple(replace(round_, early=(), orders=round_.early + round_.orders) for round_ in plan.rounds),
     )
 
-    answers, late_answers = (
-        {one.cause: one.answer for one in expectations(played).told if isinstance(one, EnrichedOrder)}
-        for played in (plan, swapped)
-    )
+    orders, late_orders = (expectations(played).model.orders for played in (plan, swapped))
 
-    assert answers == late_answers
+    knew_all = {id_: courses_of(order)[-1] for id_, order in orders.items()}
+    assert knew_all == {id_: courses_of(order)[0] for id_, order in late_orders.items()}
+    assert sum(len(set(map(str, courses_of(order)))) > 1 for order in orders.values()) >= 20
+
+
+def courses_of(answered: AnsweredOrder) -> list[list[object]]:
+    """What the order may be told, one after the other: answers, and which facts corrected them."""
+    return [[course.answer, *((one.cause, one.answer) for one in course.corrections)] for course in answered.courses]

@@ -79,9 +79,14 @@ def repeated_ids(outputs: list[Told]) -> list[Difference]:
     found = []
     for told in outputs:
         known = first.setdefault(told.record.header("ce_id"), told)
-        if (known.cause, known.type) != (told.cause, told.type):
+        if _what_it_tells(known) != _what_it_tells(told):
             found.append(_broken(told.record, f"has the id of {known.place}"))
     return found
+
+
+def _what_it_tells(told: Told) -> tuple[object, ...]:
+    """One fact may correct many orders."""
+    return (told.cause, told.type, told.record.header("ce_subject"))
 
 
 def _broken(record: Record, what: str) -> Difference:

@@ -192,6 +192,11 @@ def event_key(topic: str, source: str, id_: str) -> bytes:
     return blake2b(f"{topic}\0{source}\0{id_}".encode(), digest_size=16).digest()
 
 
+def derived_key(key: bytes) -> bytes:
+    """Another 16 bytes for the same event, always the same ones: for what it leads to besides its first effect."""
+    return blake2b(key, digest_size=16).digest()
+
+
 def data_hash(data: bytes) -> bytes:
     """8 bytes that tell one event's data from another's of the same `(source, id)`."""
     return blake2b(data, digest_size=8).digest()

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from aiokafka import ConsumerRecord
+from msgspec.structs import replace as replace_struct
 
 from relationship_worker.domain import own_rules
 from relationship_worker.domain import relationship as rules
@@ -15,7 +16,7 @@ from relationship_worker.domain import supplier as supplier_rules
 from relationship_worker.domain.customer_number_text import InvalidCustomerNumber
 from relationship_worker.domain.relationship import Judged, Kind, Refusal, Refused, State, Version
 from relationship_worker.domain.resubmission import due_at
-from relationship_worker.messages.envelope import Envelope, open_envelope
+from relationship_worker.messages.envelope import Envelope, derived_key, open_envelope
 from relationship_worker.messages.incoming import (
     DECISION_TYPES,
     AnyInput,
@@ -390,7 +391,12 @@ class Desk:
     def _note_fact(
         self, supplier_id: str, customer_id: str | None, version: int, valid_from: datetime, cause: Cause
     ) -> None:
-        """Orders that were answered without it may have to be told another number: see `roads/corrections.py`."""
+        """Orders that were answered without it may have to be told another number: see `roads/corrections.py`.
+
+        A request that a rule decides brings two facts; what follows from each has ids of its own.
+        """
+        if any(fact.cause.key == cause.key for fact in self._facts):
+            cause = replace_struct(cause, key=derived_key(cause.key))
         self._facts.append(
             Fact(
                 supplier_id=supplier_id,
