@@ -395,7 +395,7 @@ class Desk:
 
         A request that a rule decides brings two facts; what follows from each has ids of its own.
         """
-        if any(fact.cause.key == cause.key for fact in self._facts):
+        if self._facts and self._facts[-1].cause.key == cause.key:
             cause = replace_struct(cause, key=derived_key(cause.key))
         self._facts.append(
             Fact(
