@@ -101,6 +101,16 @@ def test_a_default_that_is_named_late_is_shown_on_the_orders_that_it_corrects(de
     assert [(words[4], words[5]) for words in shown] == [("null", "S-990")] * 4
 
 
+def test_a_desk_asks_and_is_told(demo: Ran):
+    why = demo.below("Why does this order carry that number?")
+    listed = demo.below("What is to be decided?")
+
+    assert why[0][:3] == ["$", "relationship-worker", "explain"]
+    assert listed[0][:3] == ["$", "relationship-worker", "relationships"]
+    assert listed[1][0] == "customer"
+    assert any("corrected" in line for line in demo.lines)
+
+
 def test_an_order_right_behind_a_change_of_number_carries_the_new_one_or_says_that_it_could_not_wait(demo: Ran):
     text = "".join(demo.lines)
 

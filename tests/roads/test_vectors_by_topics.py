@@ -255,3 +255,47 @@ async def test_every_request_is_decided_by_a_suppliers_rules_as_published(road: 
         published = {name: value for name, value in vector["then"].items() if name != "skipped"}
         found[vector["name"]] = (told, published)
     assert misfits(found) == {}
+
+
+async def test_every_order_is_told_anew_as_facts_become_known_as_published(road: Road):
+    await road.start()
+    play = Play(road)
+    all_ = numbered("corrections", "C")
+    of_orders = max(vector["given"]["answer_knew"] for _, vector in all_)  # the round in which all orders come
+    for supplier, vector in all_:
+        given = vector["given"]
+        before = "none"
+        for n, fact in enumerate(given["facts"], 1):
+            round_ = of_orders - given["answer_knew"] + n - (n <= given["answer_knew"])
+            if "settings" in fact:
+                said = {name: value for name, value in fact["settings"].items() if name != "valid_from"}
+                play.add(round_, supplier, SETTINGS, fact["settings"]["valid_from"], **said)
+                continue
+            version = fact["relationship"]
+            type_ = ASSIGNED if before == version["state"] == "partner" else INTO[version["state"]]
+            brought = {"customer_number": version["customer_number"]}
+            said = brought if version["brings_number"] or type_ == ASSIGNED else {}
+            customer = given["order"]["customer_id"]
+            play.add(round_, supplier, type_, version["valid_from"], customer_id=customer, **said)
+            before = version["state"]
+        order = {**given["order"], "supplier_id": supplier}
+        play.add(of_orders, supplier, "marketplace.order.created", "2026-06-01T00:00:00Z", **order)
+    await play.go()
+    due = sum(len(vector["corrections"]) for _, vector in all_)
+
+    async def all_told() -> bool:
+        to_tell = await road.corrections_to_tell()
+        told = [r for r in await road.read("enriched-orders") if r.type == "order.customer-number-corrected"]
+        return to_tell is not None and len(told) == to_tell
+
+    await until("all facts to be followed up", all_told)
+    told = defaultdict(list)
+    for record in await road.read("enriched-orders"):
+        told[record.header("ce_supplierid")].append(record)
+    found: dict[str, tuple[object, object]] = {}
+    for supplier, vector in all_:
+        first, *corrections = told[supplier]
+        published = [_sorted_flags(vector["answer"]), *(_sorted_flags(c["answer"]) for c in vector["corrections"])]
+        found[vector["name"]] = ([_sorted_flags(record.answer) for record in (first, *corrections)], published)
+    assert misfits(found) == {}
+    assert due > 60

@@ -14,7 +14,7 @@ from relationship_worker.local.demo_orders import LAST_ORDER, Play, PlayedOrder,
 from relationship_worker.local.demo_outcome import MISSING, Check, Outcome, check, to_be_corrected
 from relationship_worker.local.demo_screen import Screen
 from relationship_worker.local.demo_stage import Stage, Worker, opened_stage
-from relationship_worker.local.demo_story import SOUTH, Story, tell_story
+from relationship_worker.local.demo_story import NORTH, SOUTH, Story, tell_story
 from relationship_worker.local.demo_traffic import DemoFailed, StillWaiting, Traffic
 from relationship_worker.local.processes import StackUnavailable
 
@@ -70,6 +70,7 @@ def _demo(screen: Screen, *, keep: bool) -> None:
             more = list(many(story, MANY, played.history))
             outcome, rate = asyncio.run(_play(screen, stage, worker, story, played, more))
             _show(screen, outcome, rate, check(outcome, story, played, more), story, played)
+            _ask(screen, stage, outcome)
             _show_where_to_look(screen, stage, keep=keep)
             seconds = monotonic() - began
             if keep:
@@ -203,6 +204,21 @@ def _show_rate(screen: Screen, rate: Rate) -> None:
         f"from the first one sent to the last one read: one worker, and {os.cpu_count()} cores that it shares with "
         "Kafka, PostgreSQL, this demo and its reader. `make bench` measures the worker alone."
     )
+
+
+def _ask(screen: Screen, stage: Stage, outcome: Outcome) -> None:
+    """What a desk would ask: why an order carries its number, and what is to be decided."""
+    corrected = next(
+        one.data["order_id"] for one in outcome.corrections if one.data["order_id"] in outcome.first_answers
+    )
+    for about, command in (
+        ("Why does this order carry that number?", ["explain", "--supplier", SOUTH, corrected]),
+        ("What is to be decided?", ["relationships", "--supplier", NORTH, "--limit", "5"]),
+    ):
+        screen.heading(about)
+        screen.line(f"$ relationship-worker {' '.join(command)}")
+        for line in stage.asked(*command).splitlines():
+            screen.line(line, "dim")
 
 
 def _show_where_to_look(screen: Screen, stage: Stage, *, keep: bool) -> None:

@@ -23,6 +23,7 @@ from relationship_worker.local.stack import KAFKA_VARIABLE, POSTGRES_VARIABLE, S
 GROUP = "relationship-worker"
 PREFIX_VARIABLE, GROUP_VARIABLE = "RELATIONSHIP_WORKER_TOPIC_PREFIX", "RELATIONSHIP_WORKER_GROUP"
 INIT_SECONDS = 90  # schema and topics take one or two
+ASK_SECONDS = 30  # a command takes half a second
 COMMAND = (sys.executable, "-m", "relationship_worker")
 
 
@@ -64,6 +65,21 @@ class Stage:
         if done.returncode:
             raise DemoFailed(f"init ended with exit code {done.returncode}: {_last_line(done.stderr)}")
         return done.stdout.count("made the topic")
+
+    def asked(self, *arguments: str) -> str:
+        """What a command prints. Raises DemoFailed."""
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=ASK_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise DemoFailed(f"{arguments[0]} ended with exit code {done.returncode}: {_last_line(done.stderr)}")
+        return done.stdout
 
 
 @contextmanager
