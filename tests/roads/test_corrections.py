@@ -4,7 +4,6 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from relationship_worker.storage.database import open_database, rows, transaction
 from roads.driving import SHOP, YESTERDAY, Road, Told
 from waiting import until
 
@@ -28,25 +27,16 @@ async def assigned(road: Road, customer: str, number: str | None, *, at: datetim
 async def corrected(road: Road) -> dict[str, list[Told]]:
     """The corrections of each order, once all facts were followed up and all that came of it is told."""
     await road.settled()
-    database = open_database(road.database_url, connections=1)
 
-    async def followed_up() -> bool:
-        async with transaction(database) as tx:
-            [row] = await rows(
-                tx,
-                """SELECT (SELECT count(*) FROM new_facts) AS facts,
-                          (SELECT count(*) FROM correction_lanes WHERE told < last) AS lanes""",
-            )
-        return row.facts == 0 and row.lanes == 0
+    async def told() -> list[list[Told]] | None:
+        to_tell = await road.corrections_to_tell()
+        records = [record for record in await road.read("enriched-orders") if record.type == CORRECTED]
+        return [records] if to_tell is not None and len(records) >= to_tell else None
 
-    try:
-        await until("all facts to be followed up", followed_up)
-    finally:
-        await database.dispose()
+    [records] = await until("all facts to be followed up, and all corrections to be told", told)
     found = defaultdict(list)
-    for record in await road.read("enriched-orders"):
-        if record.type == CORRECTED:
-            found[record.data["order_id"]].append(record)
+    for record in records:
+        found[record.data["order_id"]].append(record)
     return found
 
 

@@ -67,7 +67,7 @@ def _first_told(
     answer = told.data.get("customer_number") if told else None
     possible = [course for course in courses if not differing_answer(course.answer, answer)]
     if told is not None and not possible:
-        for behind in (order.answer, *order.behind):
+        for behind in (*(course.answer for course in courses), *order.behind):
             if not differing_answer(not_caught_up(behind), answer):
                 judged.not_caught_up += 1
                 return FirstTold(order, told, not_caught_up(behind), None, corrections)
