@@ -183,11 +183,15 @@ def shadow(
             await database.dispose()
 
     try:
-        overlays = read_overlays(Path(settings).read_bytes()) if settings else {}
-        report = asyncio.run(found())
-        progress.end()
+        text = Path(settings).read_bytes() if settings else b"{}"
     except OSError as why:
         _fail(f"--settings can't be read: {why.strerror or why}", USAGE)
+    try:
+        overlays = read_overlays(text)
+        try:
+            report = asyncio.run(found())
+        finally:
+            progress.end()
     except BadSettings as why:
         _fail(f"--settings {settings}: {why}", USAGE)
     except (CannotRead, TopicsMissing) as why:

@@ -13,8 +13,8 @@ from relationship_worker.roads import corrections as road
 from relationship_worker.roads.corrections import Corrector
 from relationship_worker.roads.relay import Bell
 from relationship_worker.storage import answers, corrections, positions, relationships, suppliers
-from relationship_worker.storage.corrections import Fact
 from relationship_worker.storage.database import rows, transaction
+from relationship_worker.storage.facts import Fact, remember_facts
 from relationship_worker.storage.relationships import HistoryRow
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
 from storage.test_answers import an_answer
@@ -49,7 +49,7 @@ async def default_set(database, number: str, *, change: int = 1, supplier: str =
         await suppliers.lock(tx, [supplier], to_change=True)
         changed = SettingsChange(supplier=new, brings_default=True, event_id=f"set-{change}", event_source="/portal")
         await suppliers.remember_changes(tx, [changed], now=NOON)
-        await corrections.remember_facts(tx, [fact])
+        await remember_facts(tx, [fact])
 
 
 async def answered(database, *given: answers.Answered) -> None:
@@ -143,7 +143,7 @@ async def accepted(database, number: str, *, change: int, minutes: float) -> Non
     )
     async with transaction(database) as tx:
         await relationships.remember_history(tx, [row], now=NOON)
-        await corrections.remember_facts(tx, [fact])
+        await remember_facts(tx, [fact])
 
 
 async def test_a_partners_fact_waits_until_the_suppliers_earlier_one_has_reached_every_order(

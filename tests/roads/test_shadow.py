@@ -148,6 +148,8 @@ async def test_a_person_reads_it_on_80_columns(history: Road, tmp_path: Path):
 
 NONSENSE = {
     "not JSON": b"{",
+    "no UTF-8": b'{"shop-1": {"public_catalogue": "\xff"}}',
+    "nested without end": b'{"shop-1": {"rules": ' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
     "no object by supplier": b'{"shop-1": 7}',
     "a value that no setting takes": b'{"shop-1": {"public_catalogue": "never"}}',
     "a setting that is none": b'{"shop-1": {"public_catalog": "default_always"}}',
@@ -163,6 +165,15 @@ async def test_settings_that_make_no_sense_are_refused_in_one_line(road: Road, t
 
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(path) in err
+
+
+async def test_a_number_may_be_as_long_as_the_supplier_allows(history: Road, tmp_path: Path):
+    number = "D" * 30
+    both = tried(tmp_path, default_customer_number=number, customer_number_max_length=64)
+    assert set(orders(await shadow(history, *both, expect=1)).values()) == {("D-1", number)}
+
+    code, _, err = await history.command("shadow", "--since", "1h", *tried(tmp_path, default_customer_number=number))
+    assert (code, "default_customer_number" in err) == (2, True)
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "0d", "2026-11-01", "2026-11-01T00:00:00"])

@@ -10,10 +10,10 @@ from relationship_worker.domain.supplier import Settings
 from relationship_worker.messages.envelope import Envelope
 from relationship_worker.messages.orders import Order, write_answer
 from relationship_worker.messages.outgoing import Cause
-from relationship_worker.storage import answers, corrections, suppliers
+from relationship_worker.storage import answers, suppliers
 from relationship_worker.storage.answers import Answered
-from relationship_worker.storage.corrections import Fact
 from relationship_worker.storage.database import transaction
+from relationship_worker.storage.facts import Fact, remember_facts
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
 from views.desk import NOON, SHOP, Desk, a_version
 
@@ -133,7 +133,7 @@ async def test_a_fact_that_is_not_held_against_the_orders_yet_is_why_no_correcti
         supplier_id=SHOP, customer_id="c-1", version=1, change=0, valid_from=NOON, cause=Cause(b"k" * 16, "e-1", "/")
     )
     async with transaction(desk.database) as tx:
-        await corrections.remember_facts(tx, [new])
+        await remember_facts(tx, [new])
 
     today = (await explained(desk))["today"]
 

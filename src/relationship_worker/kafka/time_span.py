@@ -40,6 +40,7 @@ async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator
         isolation_level="read_committed",
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES,
+        auto_offset_reset="none",  # records that are deleted meanwhile are missed loudly
     )
     await consumer.start()
     try:

@@ -13,8 +13,10 @@ from relationship_worker.domain.customer_numbers import Channel
 from relationship_worker.messages.orders import read_answer, write_correction
 from relationship_worker.roads.relay import Bell
 from relationship_worker.storage import corrections, suppliers
-from relationship_worker.storage.corrections import Correction, Fact, Given, OrderId
+from relationship_worker.storage import facts as new_facts
+from relationship_worker.storage.corrections import Correction
 from relationship_worker.storage.database import Tx, alone, transaction
+from relationship_worker.storage.facts import Fact, Given, OrderId
 
 log = structlog.get_logger()
 
@@ -43,7 +45,7 @@ class Corrector:
         async with transaction(self.database) as tx:
             if not await alone(tx, "corrections"):
                 return 0
-            facts, horizon = await corrections.facts_to_look_at(tx, limit=BATCH_FACTS)
+            facts, horizon = await new_facts.facts_to_look_at(tx, limit=BATCH_FACTS)
             if not facts or not await self._all_remembered(tx, facts, horizon):
                 return 0
             told = await self._look_at_next(tx, facts, now)
@@ -57,7 +59,7 @@ class Corrector:
         numbers = {fact.number for fact in facts}
         patience = asyncio.get_running_loop().time() + PATIENCE
         while not numbers <= self._waited_for:
-            if await corrections.oldest_running(tx) >= horizon:
+            if await new_facts.oldest_running(tx) >= horizon:
                 self._waited_for = numbers
             elif asyncio.get_running_loop().time() > patience:
                 log.warning("corrections wait for a transaction that stays open", facts=len(facts))
@@ -76,31 +78,31 @@ class Corrector:
 
 
 async def _look_for_customers(tx: Tx, facts: Sequence[Fact], now: datetime) -> int:
-    given = await corrections.given_to_customers(tx, facts, limit=BATCH_ANSWERS)
+    given = await new_facts.given_to_customers(tx, facts, limit=BATCH_ANSWERS)
     if len(given) == BATCH_ANSWERS and len(facts) > 1:
         return await _look_for_customers(
             tx, facts[:1], now
         )  # too many for one step: the first alone, as far as it goes
     if len(given) == BATCH_ANSWERS:
-        await corrections.looked_up_to(tx, facts[0], given[-1].order_id)
+        await new_facts.looked_up_to(tx, facts[0], given[-1].order_id)
     else:
-        await corrections.looked_at(tx, facts)
+        await new_facts.looked_at(tx, facts)
     return await _judge(tx, given, facts, now)
 
 
 async def _look_for_supplier(tx: Tx, fact: Fact, now: datetime) -> int:
-    given, last = await corrections.given_by_supplier(tx, fact, limit=BATCH_ANSWERS)
+    given, last = await new_facts.given_by_supplier(tx, fact, limit=BATCH_ANSWERS)
     if last is not None:
-        await corrections.looked_up_to(tx, fact, last)
+        await new_facts.looked_up_to(tx, fact, last)
     else:
-        await corrections.looked_at(tx, [fact])
+        await new_facts.looked_at(tx, [fact])
     return await _judge(tx, given, [fact], now)
 
 
 async def _judge(tx: Tx, given: Sequence[Given], facts: Sequence[Fact], now: datetime) -> int:
     """Tell each order what it must be told by each fact that it did not know, where that is not what it was told last."""
     pairs = {(g.supplier_id, g.customer_id) for g in given if g.customer_id is not None}
-    versions = await corrections.versions_known(tx, pairs)
+    versions = await new_facts.versions_known(tx, pairs)
     settings = await suppliers.settings_history(tx, {g.supplier_id for g in given})
     about: dict[tuple[str, str | None], list[Fact]] = {}
     for fact in facts:
@@ -125,7 +127,7 @@ async def _judge(tx: Tx, given: Sequence[Given], facts: Sequence[Fact], now: dat
     if told:
         await corrections.remember(tx, told, now=now)
     if opened:
-        await corrections.keep_open(tx, opened)
+        await new_facts.keep_open(tx, opened)
     return len(told)
 
 

@@ -37,7 +37,6 @@ from relationship_worker.messages.outgoing import (
 )
 from relationship_worker.messages.personal_data import profile_without_contacts
 from relationship_worker.storage import (
-    corrections,
     deferrals,
     parked,
     personal_data,
@@ -45,9 +44,10 @@ from relationship_worker.storage import (
     relationships,
     suppliers,
 )
-from relationship_worker.storage.corrections import Fact
+from relationship_worker.storage import facts as new_facts
 from relationship_worker.storage.database import Tx
 from relationship_worker.storage.deferrals import Deferral
+from relationship_worker.storage.facts import Fact
 from relationship_worker.storage.parked import ParkedDecision
 from relationship_worker.storage.refusals import RefusedInput
 from relationship_worker.storage.relationships import HistoryRow, Kept, Pair
@@ -447,7 +447,7 @@ class Desk:
         if self._history:
             await relationships.remember_history(tx, self._history, now=self.now)
         if self._facts:
-            await corrections.remember_facts(tx, self._facts)
+            await new_facts.remember_facts(tx, self._facts)
         if self._refusals:
             await refusals.remember(tx, self._refusals)
         if self._parked:

@@ -43,7 +43,7 @@ async def advance(tx: Tx, tenure: Tenure, *, position: int) -> None:
 
 
 async def applied(tx: Tx) -> dict[tuple[str, int], int]:
-    """The position of every partition. The transaction has its id from here on: see `corrections.oldest_running`."""
+    """The position of every partition. The transaction has its id from here on: see `facts.oldest_running`."""
     found = await rows(
         tx,
         """SELECT topic, partition, position, own.id

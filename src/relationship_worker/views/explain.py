@@ -19,7 +19,7 @@ from relationship_worker.domain.relationship import State
 from relationship_worker.domain.supplier import BUILT_IN, Settings
 from relationship_worker.messages.orders import Answer, read_answer, write_correction
 from relationship_worker.messages.times import read_time
-from relationship_worker.storage import answers, corrections, relationships, suppliers
+from relationship_worker.storage import answers, corrections, facts, relationships, suppliers
 from relationship_worker.storage.answers import Repeated, Stored
 from relationship_worker.storage.corrections import Made
 from relationship_worker.storage.relationships import Recorded
@@ -65,7 +65,7 @@ async def explain(database: AsyncEngine, supplier_id: str, order_id: str) -> Exp
             repeated=await answers.repeats_of(tx, supplier_id, order_id),
             versions=await relationships.history_of(tx, (supplier_id, customer)) if customer is not None else [],
             changes=await suppliers.changes_of(tx, supplier_id),
-            facts_wait=await corrections.facts_wait_for(tx, supplier_id, customer),
+            facts_wait=await facts.facts_wait_for(tx, supplier_id, customer),
         )
 
 

@@ -15,13 +15,13 @@ from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.domain.corrections import Facts, KnownSettings, due
-from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, changed
+from relationship_worker.domain.supplier import BUILT_IN, NUMBER_LENGTHS, InvalidSettings, changed
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.time_span import Span, records_of
 from relationship_worker.messages.envelope import InvalidMessage, open_envelope
 from relationship_worker.messages.orders import ORDER_TYPES, Answer, Order, read_answer, read_order
 from relationship_worker.messages.outgoing import ORDERS
-from relationship_worker.storage import answers, corrections, suppliers
+from relationship_worker.storage import answers, facts, suppliers
 from relationship_worker.storage.answers import ToldSoFar
 from relationship_worker.storage.database import Tx
 from relationship_worker.storage.relationships import Pair
@@ -78,11 +78,12 @@ def read_overlays(text: bytes) -> Overlays:
         overlays = msgspec.json.decode(text, type=dict[str, dict[str, Any]])
     except msgspec.ValidationError as why:
         raise BadSettings(f"it is no object of objects by supplier: {why}") from None
-    except msgspec.DecodeError:
-        raise BadSettings("it is not JSON") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadSettings("it is not JSON in UTF-8, or nested too deep") from None
     for supplier_id, change in overlays.items():
         try:
-            changed(BUILT_IN, change)
+            # As long as any supplier may allow; with the supplier's own length it is held against its settings later.
+            changed(BUILT_IN, {"customer_number_max_length": NUMBER_LENGTHS[-1], **change})
         except InvalidSettings as why:
             raise BadSettings(f"supplier {supplier_id}: {why}") from None
         unknown = set(change) - set(BUILT_IN.__dataclass_fields__)
@@ -126,7 +127,7 @@ async def _compare(
         else:
             firsts.append((order, before))
     pairs = {(o.supplier_id, o.customer_id) for o, _ in firsts if o.customer_id is not None}
-    versions = await corrections.versions_known(tx, pairs)
+    versions = await facts.versions_known(tx, pairs)
     settings = await suppliers.settings_history(tx, {o.supplier_id for o, _ in firsts})
     laid_over = {
         supplier: _laid_over(supplier, settings.get(supplier, ()), overlays.get(supplier))
