@@ -182,3 +182,19 @@ async def test_a_time_that_is_none_is_refused_in_one_line(road: Road, since: str
 
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "--since" in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "address", "missing"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1", "Kafka"),
+        ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "PostgreSQL"),
+        ("RELATIONSHIP_WORKER_TOPIC_PREFIX", "nowhere.", "topics are missing"),
+    ],
+)
+async def test_what_is_missing_is_said_in_one_line(road: Road, variable: str, address: str, missing: str):
+    code, out, err = await road.command("shadow", "--since", "1h", **{variable: address})
+
+    lines = [line for line in err.splitlines() if line.startswith("relationship-worker: ")]
+    assert (code, out, len(lines)) == (3, "", 1)
+    assert missing in lines[0]

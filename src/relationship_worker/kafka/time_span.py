@@ -3,15 +3,22 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.header_names import tolerate_odd_header_names
 from relationship_worker.kafka.topics import partition_counts
 
 POLL_MS = 200
+PATIENCE = 30.0  # seconds without a record before a look back gives up: Kafka is away
 FETCH_BYTES = 4 * 1024 * 1024  # of a partition; bounds what is in memory, whatever the span
+
+
+class NoProgress(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
+    """Kafka has stopped answering."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +57,15 @@ async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator
         for place, (start, _) in bounds.items():
             consumer.seek(place, start)
         left = dict(bounds)
+        moved = monotonic()
         while left:
+            if monotonic() - moved > PATIENCE:
+                raise NoProgress(f"nothing came for {PATIENCE:g} s")
             for place, records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).items():
                 end = left[place][1]
                 done = total - sum([end - min(await consumer.position(p), end) for p, (_, end) in left.items()])
                 yield Piece(records=[r for r in records if r.offset < end], done=done, total=total)
+                moved = monotonic()
             left = {place: ends for place, ends in left.items() if await consumer.position(place) < ends[1]}
             consumer.pause(*(set(bounds) - set(left)))
     finally:

@@ -1,6 +1,6 @@
 """The shadow run: orders of a time span once more, by today's facts or by changed settings, next to what they were told.
 
-Publishes nothing, commits nothing, writes nothing: it reads Kafka without a group, and PostgreSQL in one read-only state.
+Publishes nothing, commits nothing, writes nothing: it reads Kafka without a group, and PostgreSQL read-only, a state per batch.
 """
 
 import heapq
@@ -103,11 +103,13 @@ async def run(
 ) -> Report:
     """Go through the span. Raises BadSettings, CannotRead, KafkaError, TopicsMissing."""
     report = Report()
-    async with reading(database) as tx:
-        async for piece in records_of(kafka, ORDERS, span):
-            for start in range(0, len(piece.records), BATCH_ORDERS):
+    async with reading(database):
+        pass  # a database that is away is said at once
+    async for piece in records_of(kafka, ORDERS, span):
+        for start in range(0, len(piece.records), BATCH_ORDERS):
+            async with reading(database) as tx:  # not one for the whole run: that would hold back vacuum and migrations
                 await _compare(tx, piece.records[start : start + BATCH_ORDERS], overlays, supplier_id, report)
-            progress(piece.done, piece.total)
+        progress(piece.done, piece.total)
     return report
 
 
