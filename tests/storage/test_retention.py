@@ -247,11 +247,20 @@ async def test_whoever_meets_the_change_itself_begins_anew(periods_of_a_spring):
     assert why.value.orig.sqlstate == "40001"  # which a lane takes for an interruption, and does its batch again
 
 
-async def test_nobody_inserts_for_longer_than_a_period_is_young(database):
+async def test_nobody_inserts_for_longer_than_a_period_is_young_whatever_the_server_allows(database):
+    """With a short bound in place of the 50 s, and a long one of the session's own."""
     async with transaction(database) as tx:
-        await periods.enter(tx)
-        [row] = await rows(tx, "SHOW transaction_timeout")
-    assert row.transaction_timeout == "50s"
+        [function] = await rows(tx, "SELECT pg_get_functiondef('enter_period'::regproc) AS text")
+        assert "'transaction_timeout', '50s'" in function.text
+        await tx.exec_driver_sql(function.text.replace("'50s'", "'200ms'"))
+    async with database.connect() as session:
+        await run(session, "SET transaction_timeout = '60s'")
+        await session.commit()
+
+        await periods.enter(session)
+        with pytest.raises(DBAPIError):
+            await run(session, "SELECT pg_sleep(20)")
+        await session.invalidate()
 
 
 @pytest.fixture

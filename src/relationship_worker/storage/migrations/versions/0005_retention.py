@@ -38,6 +38,8 @@ FUNCTIONS = [
            seen int := period_of(period_clock());
            entered int;
        BEGIN
+           -- A timer that runs already, by the server's or the role's setting, would go on unchanged: end it first.
+           PERFORM set_config('transaction_timeout', '0', true);
            PERFORM set_config('transaction_timeout', '50s', true);
            IF period_clock() - period_start(seen) < young THEN
                PERFORM pg_advisory_xact_lock(hashtext('relationship-worker:period'));
