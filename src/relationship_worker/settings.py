@@ -1,6 +1,6 @@
 """The settings: from the environment, each with its unit, its default and its meaning."""
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "RELATIONSHIP_WORKER_"
@@ -71,6 +71,15 @@ class Settings(BaseSettings):
             raise ValueError("takes postgresql://user:password@host:port/name")
         return value
 
+    @model_validator(mode="after")
+    def _ids_outlive_what_is_parked(self) -> "Settings":
+        if self.inbox_days * 24 < self.parked_hours:
+            raise ValueError(
+                f"{environment_name('inbox_days')}={self.inbox_days} is less than "
+                f"{environment_name('parked_hours')}={self.parked_hours:g}: a parked decision's id would be forgotten"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -96,6 +105,8 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as why:
         error = why.errors(include_input=False, include_url=False)[0]
-        place = str(error["loc"][0]) if error["loc"] else ""
+        if not error["loc"]:
+            raise InvalidSetting(f"the settings make no sense together: {error['msg']}") from None
+        place = str(error["loc"][0])
         name = environment_name(place) if place in Settings.model_fields else place
         raise InvalidSetting(f"the setting {name} makes no sense: {error['msg']}") from None

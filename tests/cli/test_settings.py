@@ -51,5 +51,15 @@ def test_a_setting_that_makes_no_sense_is_named_in_one_line(monkeypatch: pytest.
     assert "hunter2" not in result.stderr
 
 
+def test_ids_may_not_be_forgotten_while_a_decision_is_parked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RELATIONSHIP_WORKER_INBOX_DAYS", "1")
+    monkeypatch.setenv("RELATIONSHIP_WORKER_PARKED_HOURS", "25")
+
+    result = CliRunner().invoke(cli.app, ["settings"])
+
+    assert result.exit_code == cli.USAGE
+    assert "RELATIONSHIP_WORKER_INBOX_DAYS=1 is less than RELATIONSHIP_WORKER_PARKED_HOURS=25" in result.stderr
+
+
 def test_the_version_is_shown():
     assert printed("--version").strip() == "0.1.0"

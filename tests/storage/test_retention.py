@@ -10,7 +10,7 @@ from builders import NOON
 from relationship_worker.roads.retention import Retention
 from relationship_worker.storage import inbox, periods
 from relationship_worker.storage.answers import events_before, remember_first, remember_repeated, told_last
-from relationship_worker.storage.database import migrate, rows, run, transaction
+from relationship_worker.storage.database import alone, migrate, rows, run, transaction
 from storage.locks import somebody_waits_for_a_lock
 from storage.test_answers import an_answer, as_told, key
 
@@ -200,6 +200,38 @@ async def test_a_period_for_which_nobody_has_made_partitions_is_made_by_whoever_
     assert new == [{key(n)} for n in range(4)]
 
 
+async def test_the_present_period_is_made_where_it_is_missing_even_in_its_last_days(periods_of_a_spring):
+    database = periods_of_a_spring
+    for _ in range(7):
+        await next_period(database)
+    await clock(database, await start_of_next_period(database) - DAY)
+
+    await retention(database)
+
+    async with transaction(database) as tx:
+        made = await rows(
+            tx,
+            """SELECT to_regclass('answers_p' || period_of(period_clock())) AS present,
+                      to_regclass('answers_p' || period_of(period_clock()) + 1) AS next""",
+        )
+    assert None not in made[0]
+
+
+async def test_one_process_at_a_time_drops_what_is_old(periods_of_a_spring):
+    database = periods_of_a_spring
+    await answered(database, an_answer(1))
+    for _ in range(5):
+        await next_period(database)
+
+    async with transaction(database) as other:
+        assert await alone(other, "retention")
+        await retention(database)
+        assert await parts(database) == [("answers", 1)]
+    await asyncio.gather(*(retention(database) for _ in range(3)))
+
+    assert await parts(database) == []
+
+
 async def test_in_the_first_minute_of_a_period_an_order_waits_for_whoever_answers_it_in_the_one_before(
     periods_of_a_spring,
 ):
@@ -225,7 +257,7 @@ async def test_in_the_first_minute_of_a_period_an_order_waits_for_whoever_answer
 async def test_after_the_first_minute_orders_are_answered_side_by_side_again(periods_of_a_spring):
     database = periods_of_a_spring
     await next_period(database, after=timedelta(days=-1))
-    await periods.make_next(database)
+    await periods.make(database)
     await next_period(database, after=timedelta(seconds=61))
 
     async with transaction(database) as tx:

@@ -9,6 +9,7 @@ from relationship_worker.storage.database import (
     ConnectionLost,
     SchemaMismatch,
     alone,
+    check_release,
     check_schema,
     migrate,
     open_database,
@@ -77,6 +78,12 @@ async def test_a_schema_that_was_begun_and_never_made_is_no_schema(database):
 
     with pytest.raises(SchemaMismatch, match="no schema"):
         await check_schema(database)
+
+
+async def test_a_server_that_is_too_old_is_named_with_what_to_do(database):
+    async with transaction(database) as tx:
+        with pytest.raises(SchemaMismatch, match=r"this is PostgreSQL \d+, the worker needs 99 or newer: upgrade"):
+            await check_release(tx, oldest=99)
 
 
 async def test_a_database_that_is_not_there_is_no_wrong_schema(database_url):

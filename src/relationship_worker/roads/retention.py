@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage import periods
-from relationship_worker.storage.database import transaction
+from relationship_worker.storage.database import alone, transaction
 
 log = structlog.get_logger()
 
@@ -16,7 +16,7 @@ TICK = 3_600.0  # seconds; a partition is dropped once in thirty days
 
 @dataclass(frozen=True, kw_only=True)
 class Retention:
-    """Makes the next partitions before they are needed, and drops the old ones."""
+    """Makes the next partitions before they are needed, and drops the old ones. One process at a time."""
 
     database: AsyncEngine
     answers: timedelta
@@ -24,7 +24,13 @@ class Retention:
 
     async def run_once(self) -> int:
         """Always 0: there is nothing to do at once again."""
-        await periods.make_next(self.database)
+        async with transaction(self.database) as turn:  # touches no table: removing a partition waits for whoever does
+            if await alone(turn, "retention"):
+                await periods.make(self.database)
+                await self._drop_old()
+        return 0
+
+    async def _drop_old(self) -> None:
         async with transaction(self.database) as tx:
             old = await periods.old_parts(tx, periods.ANSWERS, keep=self.answers)
             old += await periods.old_parts(tx, periods.INBOX, keep=self.inbox)
@@ -35,4 +41,3 @@ class Retention:
             if part not in needed:
                 await periods.drop(self.database, part)
                 log.info("dropped what was kept as long as promised", partition=part.name)
-        return 0

@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 Tx = AsyncConnection
 """An open transaction: what goes through the same one is remembered together or not at all."""
 
+OLDEST_RELEASE = 17  # of PostgreSQL; the first to end a transaction by its age, see `periods`
 COMMAND_TIMEOUT = 30  # seconds; a statement takes milliseconds, a dead connection for ever
 ConnectionLost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, TimeoutError)
 """What a statement raises where PostgreSQL is away, restarts or refuses: all of it is tried again."""
 
 
 class SchemaMismatch(Exception):
-    """The database's schema is not the one that this worker was made for; the message says what to do."""
+    """The database or its schema is not the one that this worker was made for; the message says what to do."""
 
 
 def open_database(url: str, *, connections: int) -> AsyncEngine:
@@ -81,7 +82,10 @@ def schema_version() -> str:
 
 
 async def migrate(database: AsyncEngine, to: str = "head") -> None:
-    """Bring the schema to this worker's version (or only to an earlier one). Repeatable; two at once wait in turn."""
+    """Bring the schema to this worker's version (or only to an earlier one). Repeatable; two at once wait in turn.
+
+    Raises SchemaMismatch where PostgreSQL is too old.
+    """
     from alembic import command  # here alone: it takes longer to import than a view to answer
     from alembic.config import Config
 
@@ -92,8 +96,16 @@ async def migrate(database: AsyncEngine, to: str = "head") -> None:
         command.upgrade(config, to)
 
     async with database.begin() as tx:
+        await check_release(tx)
         await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('relationship-worker:migrate'))"))
         await tx.run_sync(upgrade)
+
+
+async def check_release(tx: Tx, oldest: int = OLDEST_RELEASE) -> None:
+    """Raises SchemaMismatch where PostgreSQL is older than what the worker needs."""
+    found = int(await tx.scalar(text("SHOW server_version_num")) or 0) // 10_000
+    if found < oldest:
+        raise SchemaMismatch(f"this is PostgreSQL {found}, the worker needs {oldest} or newer: upgrade the server")
 
 
 async def check_schema(database: AsyncEngine) -> None:
@@ -104,6 +116,7 @@ async def check_schema(database: AsyncEngine) -> None:
 
 async def check_schema_in(tx: Tx) -> None:
     """The same, by an open transaction."""
+    await check_release(tx)
     wanted = schema_version()
     there = await tx.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
     found = await tx.scalar(text("SELECT version_num FROM alembic_version")) if there else None

@@ -42,9 +42,10 @@ class Part:
         return f"{self.table}_p{self.period}"
 
 
-async def make_next(database: AsyncEngine) -> None:
-    """Make the next period's partitions some days before it begins."""
+async def make(database: AsyncEngine) -> None:
+    """Make this period's partitions where they are missing, and the next one's some days before it begins."""
     async with transaction(database) as tx:
+        await run(tx, "SELECT make_period(period_of(period_clock()))")
         await run(tx, "SELECT make_period(period_of(period_clock() + :ahead))", {"ahead": AHEAD})
 
 
