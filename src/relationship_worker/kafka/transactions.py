@@ -104,6 +104,12 @@ class Transactions:
         note: str,
     ) -> None:
         await producer.begin_transaction()
+        await self._send(producer, messages)
+        offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
+        await producer.send_offsets_to_transaction(offsets, self._kafka.group)
+        await producer.commit_transaction()
+
+    async def _send(self, producer: AIOKafkaProducer, messages: Iterable[tuple[Message, int]]) -> None:
         now = int(time.time() * 1000)
         building: dict[tuple[str, int], object] = {}
         sent = []
@@ -120,9 +126,6 @@ class Transactions:
             sent.append(await producer.send_batch(batch, self._kafka.topic(topic), partition=partition))
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
-        offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
-        await producer.send_offsets_to_transaction(offsets, self._kafka.group)
-        await producer.commit_transaction()
 
 
 async def _throw_away(producer: AIOKafkaProducer) -> None:

@@ -1,0 +1,103 @@
+"""Who runs against whom: the worker as it ships, and what a team would write or pick instead."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers import kafka_streams, quix
+from relationship_worker.local.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """Where a contender runs: topics and a database of its own, the same orders for all."""
+
+    stack: Stack
+    database_url: str
+    prefix: str  # of the worker's topics; `{prefix}orders` is what everybody reads
+    group: str
+    output: str  # the topic that a peer writes
+    numbers: Path  # JSON: "supplier/customer" to number, for those who keep them in memory
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """What the worker is given."""
+        return {
+            **os.environ,
+            **self.stack.environment,
+            "DATABASE_URL": self.database_url,
+            "RELATIONSHIP_WORKER_TOPIC_PREFIX": self.prefix,
+            "RELATIONSHIP_WORKER_GROUP": self.group,
+        }
+
+    @property
+    def peer_environment(self) -> dict[str, str]:
+        """What a peer is given; see `peers`."""
+        return {
+            **os.environ,
+            "BENCH_BOOTSTRAP_SERVERS": self.stack.kafka_bootstrap_servers,
+            "BENCH_ORDERS": f"{self.prefix}orders",
+            "BENCH_OUTPUT": self.output,
+            "BENCH_GROUP": self.group,
+            "BENCH_NUMBERS": str(self.numbers),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One row of the table."""
+
+    name: str
+    says: str
+    command: tuple[str, ...]
+    is_worker: bool = False
+    warm_up: float = 0.15  # of the backlog: imports, connections, statements prepared, caches
+    unavailable: str | None = None  # why it can't run here
+
+    def environment(self, course: Course) -> dict[str, str]:
+        """Of its process."""
+        return course.worker_environment if self.is_worker else course.peer_environment
+
+
+def contenders() -> list[Contender]:
+    """All of them, the worker first."""
+    python = sys.executable
+    streams = kafka_streams.prepared()
+    return [
+        Contender(
+            name="worker",
+            says="relationship-worker run, as it ships",
+            command=(python, "-m", "relationship_worker", "run"),
+            is_worker=True,
+        ),
+        Contender(
+            name="worker-at-least-once",
+            says="the same without Kafka transactions (a switch of this benchmark only)",
+            command=(python, "-m", "benchmarks.at_least_once", "run"),
+            is_worker=True,
+        ),
+        Contender(
+            name="aiokafka",
+            says="aiokafka pass-through: getmany, send, flush, commit; no lookup, at least once",
+            command=(python, "-m", "benchmarks.peers.aiokafka_pass_through"),
+        ),
+        Contender(
+            name="quix",
+            says="Quix Streams, exactly once, JSON, numbers in a dict",
+            command=quix.command(),
+            unavailable=quix.missing(),
+        ),
+        Contender(
+            name="kafka-streams",
+            says="Kafka Streams, exactly_once_v2, Jackson, GlobalKTable in memory",
+            command=streams.command,
+            warm_up=0.5,  # the JVM compiles what is hot during the first 100,000 orders or so
+            unavailable=streams.missing,
+        ),
+        Contender(
+            name="faststream",
+            says="FastStream per message, pydantic in and out, numbers in a dict, at least once",
+            command=(python, "-m", "benchmarks.peers.faststream_naive"),
+        ),
+    ]
