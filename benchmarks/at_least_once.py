@@ -1,6 +1,6 @@
 """The worker without Kafka transactions: what exactly once costs. For the benchmark alone; it keeps no promise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -8,7 +8,7 @@ from relationship_worker import app, cli
 from relationship_worker.kafka import transactions
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.lanes import Lane
-from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.kafka.transactions import Place, Transactions
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
 
@@ -35,10 +35,11 @@ class AtLeastOnce(Transactions):
         self,
         producer: AIOKafkaProducer,
         messages: Iterable[tuple[Message, int]],
+        records: Mapping[Place, Sequence[bytes]],
         positions: Mapping[TopicPartition, int],
         note: str,
     ) -> None:
-        await self._send(producer, messages)
+        await self._send(producer, messages, records)
         for position in positions.values():
             await self._lane.commit(position)
 

@@ -65,7 +65,16 @@ async def fill_relationships(database_url: str, count: int) -> None:
                 min(first + CUSTOMERS_AT_ONCE, count),
                 timeout=600,
             )
-        await connection.execute("VACUUM ANALYZE relationship_history")
+            await connection.execute(
+                """INSERT INTO relationships (supplier_id, customer_id, state, version, valid_from, customer_number)
+                   SELECT 's' || r % $1, 'c' || r, 'partner', 2, '2020-01-03Z', 'N' || r
+                   FROM generate_series($2, $3 - 1) AS r""",
+                SUPPLIERS,
+                first,
+                min(first + CUSTOMERS_AT_ONCE, count),
+                timeout=600,
+            )
+        await connection.execute("VACUUM ANALYZE relationship_history, relationships", timeout=600)
     finally:
         await connection.close()
 
@@ -122,5 +131,5 @@ _LINES = json.dumps([{"sku": f"{n:06}", "quantity": 1 + n, "price": "19.90"} for
 
 
 def _uniform(order: dict[str, str]) -> bytes:
-    before = f"{json.dumps(order)[:-1]}, \"lines\": {_LINES}, \"note\": \""
-    return f"{before}{'x' * (ORDER_BYTES - len(before) - 2)}\"}}".encode()
+    before = f'{json.dumps(order)[:-1]}, "lines": {_LINES}, "note": "'
+    return f'{before}{"x" * (ORDER_BYTES - len(before) - 2)}"}}'.encode()

@@ -35,7 +35,9 @@ class Result:
 def print_table(result: Result) -> None:
     """One line for each contender; ratios are the worker's CPU per order against the contender's."""
     size = "documents of a real history" if result.load.history else f"orders of {ORDER_BYTES} bytes"
-    print(f"{result.load.orders} {size}, {result.load.partitions} partitions, {result.load.relationships} relationships")
+    print(
+        f"{result.load.orders} {size}, {result.load.partitions} partitions, {result.load.relationships} relationships"
+    )
     print(f"{os.cpu_count()} cores shared with Kafka and PostgreSQL, Python {platform.python_version()}")
     print(f"{'':22}{'orders/s':>10}{'CPU µs':>9}{'PG µs':>8}{'Kafka µs':>10}{'RSS MiB':>9}{'ratio':>8}")
     for runner in result.runners:

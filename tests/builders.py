@@ -114,7 +114,7 @@ def an_event(type_: str, data: Mapping[str, object] | str | bytes) -> Envelope:
     if isinstance(data, Mapping):
         data = json.dumps(data)
     raw = data.encode() if isinstance(data, str) else data
-    return Envelope(id="e-1", source="/marketplace", type=type_, time=NOON, data=raw)
+    return Envelope(id="e-1", source="/marketplace", type=type_, time=NOON, time_text="2026-03-02T12:00:00Z", data=raw)
 
 
 PAIR = {"supplier_id": "s-1", "customer_id": "c-1"}

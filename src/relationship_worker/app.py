@@ -45,6 +45,7 @@ from relationship_worker.storage.database import (
     migrate,
     open_database,
 )
+from relationship_worker.storage.known_facts import KnownFacts
 
 log = structlog.get_logger()
 
@@ -134,6 +135,7 @@ class Worker:
         self._partitioner = Partitioner(counts)
         self._outbox_lanes = counts[kafka.outbox_topic]
         self._bell = Bell(engine)
+        self._known = KnownFacts()
         self._stopping = asyncio.Event()
         self._only = only
         self._broker = open_broker(kafka)
@@ -143,7 +145,7 @@ class Worker:
             for name in (CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS)
             for partition in range(counts[name])
         ]
-        self._ends = Ends(self._subscription, decisions)
+        self._ends = Ends(kafka, decisions)
         self._clocks: list[asyncio.Task[None]] = []
         self._broken: str | None = None
 
@@ -157,12 +159,16 @@ class Worker:
         )
         self._exit = app.exit
         try:
+            await self._ends.open()
             await app.run(sleep_time=0.05)
         except KafkaError:
             self._stopping.set()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
             raise
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._ends.close(), 1)
         if self._broken:
             raise CannotStart(f"{self._broken} has ended by itself, which hangs for ever: start the worker again")
         log.info("stopped")
@@ -195,6 +201,7 @@ class Worker:
             ends=self._ends,
             partitioner=self._partitioner,
             bell=self._bell,
+            known=self._known,
             freshness_seconds=self._settings.freshness_seconds,
         )
         await keep_running(lane, road)

@@ -62,7 +62,7 @@ def answer(
         partner=newest is not None and newest.partner,
         individual=newest.customer_number if newest is not None else None,
         channel=read.channel,
-        settings=settings_as_of({read.supplier_id: settings}, read.supplier_id, read.created_at),
+        settings=settings_as_of(settings, read.created_at),
     )
     text = write_answer(read, ruling, newest.version if newest is not None else None, caught_up=caught_up)
     told: dict[str, Any] = json.loads(text)

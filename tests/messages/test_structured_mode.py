@@ -25,6 +25,7 @@ def test_an_event_is_opened():
         source="/marketplace",
         type="marketplace.order.created",
         time=datetime(2026, 3, 2, 12, tzinfo=UTC),
+        time_text="2026-03-02T12:00:00Z",
         data=b'{"price": 2.10}',
         trace=(),
     )

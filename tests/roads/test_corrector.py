@@ -12,7 +12,7 @@ from relationship_worker.messages.outgoing import Cause
 from relationship_worker.roads import corrections as road
 from relationship_worker.roads.corrections import Corrector
 from relationship_worker.roads.relay import Bell
-from relationship_worker.storage import answers, corrections, positions, relationships, suppliers
+from relationship_worker.storage import answers, corrections, periods, positions, relationships, suppliers
 from relationship_worker.storage.database import rows, transaction
 from relationship_worker.storage.facts import Fact, remember_facts
 from relationship_worker.storage.relationships import HistoryRow
@@ -54,7 +54,7 @@ async def default_set(database, number: str, *, change: int = 1, supplier: str =
 
 async def answered(database, *given: answers.Answered) -> None:
     async with transaction(database) as tx:
-        await answers.remember_first(tx, given, now=NOON)
+        await answers.remember_new(tx, given, period=await periods.enter(tx), now=NOON)
 
 
 async def told(database) -> list[tuple[str, str | None]]:
@@ -77,7 +77,7 @@ async def test_an_answer_that_is_being_given_while_the_fact_becomes_known_is_wai
         looking = asyncio.create_task(corrector.run_once())
         await asyncio.wait([looking], timeout=0.1)
         assert not looking.done()
-        await answers.remember_first(answering, [unanswered(1, "o-1")], now=NOON)
+        await answers.remember_new(answering, [unanswered(1, "o-1")], period=await periods.enter(answering), now=NOON)
 
     await looking
     await all_looked_at(corrector)
@@ -177,7 +177,7 @@ async def test_a_correction_goes_out_behind_the_last_time_that_the_order_was_tol
         unanswered(n, "o-1", partition=partition, offset=offset) for n, partition, offset in [(2, 2, 17), (3, 1, 99)]
     ]
     async with transaction(database) as tx:
-        await answers.remember_repeated(tx, again, now=NOON)
+        await answers.remember_repeated(tx, again, period=await periods.enter(tx), now=NOON)
     await default_set(database, "D-1")
 
     await all_looked_at(corrector)

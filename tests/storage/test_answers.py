@@ -1,11 +1,12 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from builders import NOON
+from relationship_worker.messages.times import write_time
 from relationship_worker.storage.answers import (
     Answered,
     ToldBefore,
@@ -15,6 +16,7 @@ from relationship_worker.storage.answers import (
     told_last,
 )
 from relationship_worker.storage.database import rows, transaction
+from relationship_worker.storage.periods import enter
 from storage.locks import somebody_waits_for_a_lock
 
 
@@ -22,7 +24,9 @@ def key(event: int) -> bytes:
     return event.to_bytes(16, "big")
 
 
-def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: object) -> Answered:
+def an_answer(
+    event: int, order: str = "o-1", answer: str = "{}", *, created_at: datetime = NOON, **fields: object
+) -> Answered:
     return Answered(
         **{
             "event_key": key(event),
@@ -34,7 +38,7 @@ def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: obje
             "partition": 0,
             "offset": event,
             "record_key": b"k",
-            "created_at": NOON,
+            "created_at": write_time(created_at),
             "channel": None,
             "knew_version": 0,
             "knew_change": 0,
@@ -46,7 +50,7 @@ def an_answer(event: int, order: str = "o-1", answer: str = "{}", **fields: obje
 
 async def remembered(database, *answered):
     async with transaction(database) as tx:
-        return await remember_first(tx, answered, now=NOON)
+        return await remember_first(tx, answered, period=await enter(tx), now=NOON)
 
 
 def as_told(answer: Answered, *, first: bool = True) -> ToldBefore:
@@ -108,8 +112,8 @@ async def test_a_repeated_order_is_remembered_with_what_it_was_told(database):
     repeated = an_answer(2, answer='"as told"')
 
     async with transaction(database) as tx:
-        assert await remember_repeated(tx, [repeated], now=NOON) == {key(2)}
-        assert await remember_repeated(tx, [repeated, an_answer(3)], now=NOON) == {key(3)}
+        assert await remember_repeated(tx, [repeated], period=await enter(tx), now=NOON) == {key(2)}
+        assert await remember_repeated(tx, [repeated, an_answer(3)], period=await enter(tx), now=NOON) == {key(3)}
 
     found = (await before(database, 2))[key(2)]
     assert found == as_told(repeated, first=False)
@@ -188,20 +192,22 @@ async def test_what_a_correction_needs_of_the_order_is_kept(database, channel):
 
     async with transaction(database) as tx:
         found = await rows(tx, 'SELECT record_key, created_at, channel, open FROM answers ORDER BY "offset"')
-    assert [tuple(row) for row in found] == [(g.record_key, g.created_at, g.channel, g.open) for g in given]
+    assert [(row.record_key, write_time(row.created_at), row.channel, row.open) for row in found] == [
+        (g.record_key, g.created_at, g.channel, g.open) for g in given
+    ]
 
 
 async def test_nothing_is_remembered_of_nothing(database):
     async with transaction(database) as tx:
-        assert await remember_first(tx, [], now=NOON) == set()
-        assert await remember_repeated(tx, [], now=NOON) == set()
+        assert await remember_first(tx, [], period=await enter(tx), now=NOON) == set()
+        assert await remember_repeated(tx, [], period=await enter(tx), now=NOON) == set()
         assert await events_before(tx, []) == {}
         assert await told_last(tx, []) == {}
 
 
 async def test_the_first_answer_stands_when_two_workers_answer_at_once(database):
     async with transaction(database) as tx:
-        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        await remember_first(tx, [an_answer(1, answer='"first"')], period=await enter(tx), now=NOON)
         second = asyncio.create_task(remembered(database, an_answer(2, answer='"second"'), an_answer(3, "o-3")))
         await somebody_waits_for_a_lock(database)
 
@@ -212,11 +218,11 @@ async def test_the_first_answer_stands_when_two_workers_answer_at_once(database)
 async def test_whoever_came_second_sees_the_first_answer_in_the_same_transaction(database):
     async def answer_and_look():
         async with transaction(database) as tx:
-            await remember_first(tx, [an_answer(2, answer='"second"')], now=NOON)
+            await remember_first(tx, [an_answer(2, answer='"second"')], period=await enter(tx), now=NOON)
             return await told_last(tx, [("s-1", "o-1")])
 
     async with transaction(database) as tx:
-        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        await remember_first(tx, [an_answer(1, answer='"first"')], period=await enter(tx), now=NOON)
         second = asyncio.create_task(answer_and_look())
         await somebody_waits_for_a_lock(database)
 
@@ -225,7 +231,7 @@ async def test_whoever_came_second_sees_the_first_answer_in_the_same_transaction
 
 async def test_the_second_answer_stands_where_the_first_was_never_told(database):
     async with database.connect() as tx:
-        await remember_first(tx, [an_answer(1, answer='"first"')], now=NOON)
+        await remember_first(tx, [an_answer(1, answer='"first"')], period=await enter(tx), now=NOON)
         second = asyncio.create_task(remembered(database, an_answer(2, answer='"second"')))
         await somebody_waits_for_a_lock(database)
         await tx.rollback()
@@ -236,10 +242,10 @@ async def test_the_second_answer_stands_where_the_first_was_never_told(database)
 
 async def test_workers_with_the_same_orders_do_not_wait_in_a_circle(database):
     async with transaction(database) as tx:
-        await remember_first(tx, [an_answer(1, "a")], now=NOON)
+        await remember_first(tx, [an_answer(1, "a")], period=await enter(tx), now=NOON)
         second = asyncio.create_task(remembered(database, *(an_answer(n, order) for n, order in [(5, "b"), (6, "a")])))
         await somebody_waits_for_a_lock(database)
-        await remember_first(tx, [an_answer(2, "b")], now=NOON)
+        await remember_first(tx, [an_answer(2, "b")], period=await enter(tx), now=NOON)
 
     assert await second == set()
 

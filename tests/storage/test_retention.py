@@ -52,7 +52,7 @@ async def next_period(database, *, after: timedelta = timedelta(days=3)) -> None
 
 async def answered(database, *given):
     async with transaction(database) as tx:
-        return await remember_first(tx, given, now=NOON)
+        return await remember_first(tx, given, period=await periods.enter(tx), now=NOON)
 
 
 async def used_up(database, data=DATA):
@@ -105,13 +105,13 @@ async def test_a_repeated_order_is_known_by_its_event_when_its_first_answer_is_g
     for _ in range(3):
         await next_period(database)
     async with transaction(database) as tx:
-        await remember_repeated(tx, [an_answer(2)], now=NOON)
+        await remember_repeated(tx, [an_answer(2)], period=await periods.enter(tx), now=NOON)
     await next_period(database)
     await retention(database)
 
     assert await answered(database, an_answer(2)) == set()
     async with transaction(database) as tx:
-        assert await remember_repeated(tx, [an_answer(2)], now=NOON) == set()
+        assert await remember_repeated(tx, [an_answer(2)], period=await periods.enter(tx), now=NOON) == set()
 
 
 async def test_what_is_old_enough_goes_and_the_rest_stays(periods_of_a_spring):

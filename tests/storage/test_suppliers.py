@@ -45,7 +45,7 @@ async def newest(database, *suppliers, to_change=False):
 async def as_of(database, *instants, supplier="s-1"):
     async with transaction(database) as tx:
         history = await settings_history(tx, [supplier])
-    return [settings_as_of(history, supplier, when).default_customer_number for when in instants]
+    return [settings_as_of(history[supplier], when).default_customer_number for when in instants]
 
 
 async def test_a_supplier_that_never_said_anything_has_the_built_in_settings(database):
@@ -145,7 +145,7 @@ async def test_a_default_that_was_removed_counts_no_more_but_did_before(database
 
 
 async def test_a_supplier_without_a_history_has_the_built_in_settings_at_any_time():
-    assert settings_as_of({}, "s-1", NOON) == BUILT_IN
+    assert settings_as_of((), NOON) == BUILT_IN
 
 
 async def test_a_change_waits_for_whoever_decides_by_the_settings(database):

@@ -10,7 +10,8 @@ from relationship_worker.domain.supplier import Settings
 from relationship_worker.messages.envelope import Envelope
 from relationship_worker.messages.orders import Order, write_answer
 from relationship_worker.messages.outgoing import Cause
-from relationship_worker.storage import answers, suppliers
+from relationship_worker.messages.times import write_time
+from relationship_worker.storage import answers, periods, suppliers
 from relationship_worker.storage.answers import Answered
 from relationship_worker.storage.database import transaction
 from relationship_worker.storage.facts import Fact, remember_facts
@@ -31,15 +32,17 @@ async def was_told(
     knew_change: int = 0,
 ) -> None:
     """Order O-1 was created at noon, and answered."""
-    event = Envelope(id="e", source="/", type="marketplace.order.created", time=at, data=b"{}")
-    order = Order(event, "O-1", SHOP, customer, at, None)
+    event = Envelope(
+        id="e", source="/", type="marketplace.order.created", time=at, time_text=write_time(at), data=b"{}"
+    )
+    order = Order(event, "O-1", SHOP, customer, at, write_time(at), None)
     answered = Answered(
         event_key=b"k" * 16, data_hash=b"h" * 8, supplier_id=SHOP, order_id="O-1", customer_id=customer,
         answer=write_answer(order, ruling, version, caught_up=True), partition=3, offset=17, record_key=None,
-        created_at=at, channel=None, knew_version=version or 0, knew_change=knew_change, open=ruling.number is None,
+        created_at=write_time(at), channel=None, knew_version=version or 0, knew_change=knew_change, open=ruling.number is None,
     )  # fmt: skip
     async with transaction(desk.database) as tx:
-        await answers.remember_first(tx, [answered], now=minutes_after_noon(1))
+        await answers.remember_new(tx, [answered], period=await periods.enter(tx), now=minutes_after_noon(1))
 
 
 async def has_defaults(desk: Desk, *defaults: str | None) -> None:

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from aiokafka import ConsumerRecord
-
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.messages.envelope import InvalidMessage, Reason
 from relationship_worker.messages.outgoing import Message, dead_letter
 
 T = TypeVar("T")
-SetAside = list[tuple[ConsumerRecord, InvalidMessage]]
+SetAside = list[tuple[FetchedRecord, InvalidMessage]]
 """Records that are to be dead letters, each with its reason."""
 
 CONFLICT = InvalidMessage(
@@ -21,7 +20,7 @@ CONFLICT = InvalidMessage(
 
 
 def read_all(
-    lane: Lane, records: Sequence[ConsumerRecord], read: Callable[[ConsumerRecord], T]
+    lane: Lane, records: Sequence[FetchedRecord], read: Callable[[FetchedRecord], T]
 ) -> tuple[list[T], SetAside]:
     """What can be read of a batch, and what is to be set aside: `read` raises InvalidMessage for it.
 

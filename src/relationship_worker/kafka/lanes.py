@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from relationship_worker.kafka.fetched_records import FetchedRecord
+
 PAUSE_ABOVE = 8 * 1024 * 1024  # bytes of values waiting in a lane: some batches ahead, and bounded whatever the backlog
-RESUME_BELOW = 2 * 1024 * 1024  # bytes; far enough below, so that a lane does not pause at every batch
+RESUME_BELOW = 4 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
@@ -19,7 +21,7 @@ TRIES = 3  # of one record on which the worker itself fails, before it is given 
 class Batch:
     """Records of one partition in order, and the position behind them (past markers that follow them)."""
 
-    records: Sequence[ConsumerRecord]
+    records: Sequence[FetchedRecord]
     next_position: int
 
 
@@ -37,7 +39,7 @@ class Lane:
     def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
         self.place = place
         self._consumer = consumer
-        self._waiting: deque[ConsumerRecord] = deque()
+        self._waiting: deque[FetchedRecord] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
@@ -90,7 +92,7 @@ class Lane:
         self._lost = False
         self._started = True
 
-    def deliver(self, record: ConsumerRecord) -> None:
+    def deliver(self, record: FetchedRecord) -> None:
         """Take in a fetched record; called by the subscription in the same step as the fetch that returned it."""
         if not self._started:
             return
@@ -136,7 +138,7 @@ class Lane:
     def _next_batch(self, most: int, most_bytes: int) -> Batch:
         if self._waiting[0].offset < self._one_by_one_until:
             most = 1
-        records: list[ConsumerRecord] = []
+        records: list[FetchedRecord] = []
         size = 0
         while self._waiting and len(records) < most and size < most_bytes:
             record = self._waiting.popleft()

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -13,7 +13,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.middlewares import BaseMiddleware
 
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
-from relationship_worker.kafka.header_names import tolerate_odd_header_names
+from relationship_worker.kafka.fetched_records import FetchedRecord, read_our_way
 from relationship_worker.kafka.lanes import Lane
 
 log = structlog.get_logger()
@@ -23,6 +23,7 @@ SESSION_TIMEOUT_MS = 6_000  # the broker's least by default: how soon a killed w
 HEARTBEAT_MS = 2_000  # a third of the session, as Kafka advises
 REBALANCE_TIMEOUT_MS = 30_000  # how long the group waits for members that finish what is in hand
 HAND_OVER_SECONDS = 8  # what a lane may take to finish its batch; then it is cut off, and fencing protects the rest
+FETCH_WAIT_MS = 50
 FETCH_BYTES = 16 * 1024 * 1024  # a fetch over all partitions
 
 Work = Callable[[Lane], Awaitable[None]]
@@ -48,6 +49,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             isolation_level="read_committed",
             batch_timeout_ms=POLL_MS,
             fetch_max_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
@@ -81,7 +83,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         }
         return self._ended or next((name for name, task in loops.items() if task is not None and task.done()), None)
 
-    async def _deliver(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _deliver(self, records: Sequence[FetchedRecord]) -> None:
         """Hand fetched records to their lanes. Nothing is awaited between the fetch and here: see Lane.start."""
         lane, place = None, None
         for record in records:
@@ -95,7 +97,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         if lane is not None:
             lane.delivered()
 
-    def _lost(self, records: Sequence[ConsumerRecord]) -> None:
+    def _lost(self, records: Sequence[FetchedRecord]) -> None:
         """FastStream has swallowed an error on the way to `_deliver`: these records are to be fetched again."""
         log.error("records were not delivered, fetching them again", records=len(records))
         for place in {TopicPartition(record.topic, record.partition) for record in records}:
@@ -143,7 +145,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
 def open_broker(kafka: Connection) -> KafkaBroker:
     """A broker that decodes nothing, logs no message and makes no topic."""
-    tolerate_odd_header_names()
+    read_our_way()
     return KafkaBroker(
         kafka.bootstrap_servers,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
@@ -179,10 +181,25 @@ class _Noticed(BaseMiddleware[Any, Any]):
 class Ends:
     """The ends of the relationship topics: where every decision that is published by now lies before."""
 
-    def __init__(self, subscription: Subscription, places: Sequence[TopicPartition]) -> None:
-        self._subscription = subscription
+    def __init__(self, kafka: Connection, places: Sequence[TopicPartition]) -> None:
+        self._kafka = kafka
         self._places = places
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def open(self) -> None:
+        """Over a connection of its own: on the subscription's, the broker would answer a waiting fetch first."""
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client_options(), isolation_level="read_committed", enable_auto_commit=False
+        )
+        await consumer.start()
+        self._consumer = consumer
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     async def now(self) -> dict[TopicPartition, int]:
         """Asks the broker, each time: half a millisecond. Transactions that are still open don't count."""
-        return dict(await self._subscription.consumer.end_offsets(self._places))
+        assert self._consumer is not None, "open it first"
+        return dict(await self._consumer.end_offsets(self._places))

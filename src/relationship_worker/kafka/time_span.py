@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from relationship_worker.kafka.connection import Connection
-from relationship_worker.kafka.header_names import tolerate_odd_header_names
+from relationship_worker.kafka.fetched_records import FetchedRecord, read_our_way
 from relationship_worker.kafka.topics import partition_counts
 
 POLL_MS = 200
@@ -33,7 +33,7 @@ class Span:
 class Piece:
     """Records of one partition in order, and how much of all partitions lies behind them by now."""
 
-    records: Sequence[ConsumerRecord]
+    records: Sequence[FetchedRecord]
     done: int
     total: int  # offsets, transaction markers included
 
@@ -41,7 +41,7 @@ class Piece:
 async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator[Piece]:
     """The span's records, each once. `topic`: its name in the contract. Raises KafkaError, TopicsMissing."""
     partitions = (await partition_counts(kafka))[topic]
-    tolerate_odd_header_names()
+    read_our_way()
     consumer = AIOKafkaConsumer(
         **kafka.client_options(),
         isolation_level="read_committed",

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -11,6 +11,7 @@ from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.record_batch import batches, record
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
 BATCH_BYTES = 1024 * 1024  # one produce request; smaller ones cost a round trip each, at 16 KiB the client stalls
@@ -18,6 +19,10 @@ TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hid
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
 CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself
 RETRY_BACKOFF_MS = 20  # the client's pause after CONCURRENT_TRANSACTIONS and while a coordinator moves
+
+
+Place = tuple[str, int]
+"""A topic (its name in the contract) and a partition of it."""
 
 
 class Doubt(Exception):
@@ -80,15 +85,18 @@ class Transactions:
         messages: Iterable[tuple[Message, int]],
         positions: Mapping[TopicPartition, int],
         *,
+        records: Mapping[Place, Sequence[bytes]] | None = None,
         note: str = "",
     ) -> None:
         """Commit the messages (each with its partition) and the group's new positions, with a note beside them.
+
+        `records`: what goes before the messages, as `record_batch.record` writes it.
 
         Raises Doubt; then open anew.
         """
         assert self._producer is not None, "open it first"
         try:
-            await asyncio.wait_for(self._tell(self._producer, messages, positions, note), TIMEOUT)
+            await asyncio.wait_for(self._tell(self._producer, messages, records or {}, positions, note), TIMEOUT)
         except (ProducerFenced, InvalidProducerEpoch) as why:
             await self.close()
             raise FencedOff(f"{self._id} was opened by another worker") from why
@@ -100,30 +108,32 @@ class Transactions:
         self,
         producer: AIOKafkaProducer,
         messages: Iterable[tuple[Message, int]],
+        records: Mapping[Place, Sequence[bytes]],
         positions: Mapping[TopicPartition, int],
         note: str,
     ) -> None:
         await producer.begin_transaction()
-        await self._send(producer, messages)
+        await self._send(producer, messages, records)
         offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
         await producer.send_offsets_to_transaction(offsets, self._kafka.group)
         await producer.commit_transaction()
 
-    async def _send(self, producer: AIOKafkaProducer, messages: Iterable[tuple[Message, int]]) -> None:
-        now = int(time.time() * 1000)
-        building: dict[tuple[str, int], object] = {}
-        sent = []
+    async def _send(
+        self,
+        producer: AIOKafkaProducer,
+        messages: Iterable[tuple[Message, int]],
+        records: Mapping[Place, Sequence[bytes]],
+    ) -> None:
+        bodies: dict[Place, list[bytes]] = {place: list(some) for place, some in records.items()}
         for message, partition in messages:
-            place = (message.topic, partition)
-            batch = building.get(place)
-            if batch is None:
-                batch = building[place] = producer.create_batch()
-            if not batch.append(timestamp=now, key=message.key, value=message.value, headers=message.headers):  # type: ignore[attr-defined]
-                sent.append(await producer.send_batch(batch, self._kafka.topic(place[0]), partition=partition))
-                batch = building[place] = producer.create_batch()
-                batch.append(timestamp=now, key=message.key, value=message.value, headers=message.headers)
-        for (topic, partition), batch in building.items():
-            sent.append(await producer.send_batch(batch, self._kafka.topic(topic), partition=partition))
+            body = record(message.key, message.value, message.headers)
+            bodies.setdefault((message.topic, partition), []).append(body)
+        now = int(time.time() * 1000)
+        sent = [
+            await producer.send_batch(batch, self._kafka.topic(topic), partition=partition)
+            for (topic, partition), some in bodies.items()
+            for batch in batches(some, most_bytes=BATCH_BYTES, timestamp=now)
+        ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
 

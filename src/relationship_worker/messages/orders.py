@@ -10,7 +10,7 @@ from relationship_worker.domain.customer_number_text import has_hidden_character
 from relationship_worker.domain.customer_numbers import Channel, Ruling
 from relationship_worker.messages import json_text
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason
-from relationship_worker.messages.times import InvalidTime, read_time, write_time
+from relationship_worker.messages.times import InvalidTime, read_time, write_time, written_anew
 
 ORDER_CREATED = "marketplace.order.created"
 ORDER_ENRICHED = "order.enriched"
@@ -38,6 +38,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     supplier_id: str
     customer_id: str | None
     created_at: datetime
+    created_at_text: str  # as the worker writes it
     channel: Channel | None
     channel_known: bool = True
 
@@ -57,21 +58,21 @@ def read_order(event: Envelope) -> Order:
     except json_text.WrongShape as why:
         raise InvalidMessage(Reason.INVALID_DATA, f"the order does not fit its type: {why}") from None
     order_id, supplier_id, customer_id = data.order_id, data.supplier_id, data.customer_id
-    if not 0 < len(order_id) <= MAX_ORDER_ID or has_hidden_characters(order_id) or order_id.strip() != order_id:
+    if not (0 < len(order_id) <= MAX_ORDER_ID) or order_id.strip() != order_id or has_hidden_characters(order_id):
         detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
         raise InvalidMessage(Reason.INVALID_DATA, detail)
     if not _ID.fullmatch(supplier_id):
         raise InvalidMessage(Reason.INVALID_DATA, "supplier_id is not 1 to 64 letters, digits and . _ : @ + -")
     if customer_id is not None and not _ID.fullmatch(customer_id):
         raise InvalidMessage(Reason.INVALID_DATA, "customer_id is not 1 to 64 letters, digits and . _ : @ + -")
-    created_at = event.time
-    if data.created_at is not None:
+    created_at, text = event.time, event.time_text
+    if data.created_at is not None and data.created_at != text:
         try:
-            created_at = read_time(data.created_at)
+            created_at, text = read_time(data.created_at), data.created_at
         except InvalidTime as why:
             raise InvalidMessage(Reason.INVALID_DATA, f"created_at {why}") from None
     channel, known = _channel(bytes(data.channel))
-    return Order(event, order_id, supplier_id, customer_id, created_at, channel, known)
+    return Order(event, order_id, supplier_id, customer_id, created_at, written_anew(text, created_at), channel, known)
 
 
 def _channel(raw: bytes) -> tuple[Channel | None, bool]:
@@ -88,10 +89,15 @@ UNKNOWN_CHANNEL = "unknown_channel"
 NOT_CAUGHT_UP = "decisions_not_caught_up"
 
 
+def around_as_of(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> tuple[str, str]:
+    """The ANSWER of the contract as JSON text, but for its `as_of`, which stands between the two: the order's creation."""
+    return _around_as_of(ruling, version, order.customer_id is None, not order.channel_known, caught_up)
+
+
 def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> str:
     """The ANSWER of the contract as JSON text."""
-    before, after = _around_as_of(ruling, version, order.customer_id is None, not order.channel_known, caught_up)
-    return before + write_time(order.created_at) + after
+    before, after = around_as_of(order, ruling, version, caught_up=caught_up)
+    return before + order.created_at_text + after
 
 
 def write_correction(told: "Answer", ruling: Ruling, version: int | None, *, as_of: datetime) -> str:

@@ -20,7 +20,10 @@ def read_time(text: str) -> datetime:
     if not _RFC3339.fullmatch(text):
         raise InvalidTime("is no RFC 3339 time with an offset")
     try:
-        time = datetime.fromisoformat(text.upper()).astimezone(UTC)
+        if text[-1] == "Z" and text[10] == "T":  # as nearly all are written: half the price
+            time = datetime.fromisoformat(text)
+        else:
+            time = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidTime("is no day of the calendar") from None
     if not EARLIEST <= time < LATEST:
@@ -30,4 +33,18 @@ def read_time(text: str) -> datetime:
 
 def write_time(time: datetime) -> str:
     """RFC 3339 with a Z, with microseconds where there are any. `time` is in UTC, as all times are in here."""
-    return time.replace(tzinfo=None).isoformat() + "Z"
+    return time.isoformat()[:-6] + "Z"  # less +00:00
+
+
+def written_anew(text: str, time: datetime) -> str:
+    """`write_time(time)`, where `time` was read from `text`: for most texts without taking the time apart again."""
+    if text[-1] == "Z" and text[10] == "T":
+        if len(text) == _MILLISECONDS and text[20:23] != "000":
+            return text[:23] + "000Z"
+        if len(text) == _SECONDS:
+            return text
+    return write_time(time)
+
+
+_SECONDS = len("2026-03-02T12:00:00Z")
+_MILLISECONDS = len("2026-03-02T12:00:00.123Z")

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from aiokafka import ConsumerRecord
 from msgspec.structs import replace as replace_struct
 
 from relationship_worker.domain import own_rules
@@ -16,6 +15,7 @@ from relationship_worker.domain import supplier as supplier_rules
 from relationship_worker.domain.customer_number_text import InvalidCustomerNumber
 from relationship_worker.domain.relationship import Judged, Kind, Refusal, Refused, State, Version
 from relationship_worker.domain.resubmission import due_at
+from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.messages.envelope import Envelope, derived_key, open_envelope
 from relationship_worker.messages.incoming import (
     DECISION_TYPES,
@@ -61,7 +61,7 @@ class Arrived:
     """A readable input, where it lay, and what recognises its event."""
 
     item: AnyInput
-    record: ConsumerRecord
+    record: FetchedRecord
     key: bytes
     hash: bytes
 

@@ -9,16 +9,19 @@ from datetime import UTC, datetime
 
 import msgspec
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relationship_worker.domain.corrections import is_gap
-from relationship_worker.domain.customer_numbers import which_number
+from relationship_worker.domain.corrections import KnownSettings, is_gap
+from relationship_worker.domain.customer_numbers import Ruling, which_number
+from relationship_worker.domain.supplier import BUILT_IN, Settings
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
+from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
+from relationship_worker.kafka.record_batch import header, varint
 from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.envelope import (
@@ -31,14 +34,14 @@ from relationship_worker.messages.orders import (
     ORDER_ENRICHED,
     ORDER_TYPES,
     Order,
-    enriched_value,
+    around_as_of,
     read_answer,
     read_order,
-    write_answer,
 )
 from relationship_worker.messages.outgoing import (
     ENRICHED_ORDERS,
     ORDERS,
+    SOURCE,
     Cause,
     CustomerNumberCorrected,
     CustomerNumberMissing,
@@ -46,16 +49,17 @@ from relationship_worker.messages.outgoing import (
     ToldAnswer,
     correction_message,
     event_message,
-    headers_of,
     routing,
 )
 from relationship_worker.messages.times import write_time
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.running import StopLane, check_position
-from relationship_worker.storage import answers, corrections, positions, relationships, suppliers
-from relationship_worker.storage.answers import Answered, ToldBefore
+from relationship_worker.storage import answers, corrections, periods, positions, relationships, suppliers
+from relationship_worker.storage.answers import Answered, AnsweredBefore, ToldBefore
 from relationship_worker.storage.corrections import Waiting
 from relationship_worker.storage.database import Tx, transaction
+from relationship_worker.storage.known_facts import LONG_AGO, Known, KnownFacts, KnownSupplier
+from relationship_worker.storage.relationships import AsOf
 
 log = structlog.get_logger()
 
@@ -69,9 +73,28 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """A readable order, where it lay, and what recognises its event."""
 
     order: Order
-    record: ConsumerRecord
+    record: FetchedRecord
     key: bytes
     hash: bytes
+
+
+class Ruled(msgspec.Struct, frozen=True, gc=False):
+    """What a customer's orders over a channel are told, as long as the same facts are in force: the answer (JSON) around
+    its `as_of`, the headers that route them, and what it goes by. It holds for orders created `since` then."""
+
+    before: str
+    after: str
+    ruling: Ruling
+    routing: bytes
+    since: datetime
+    settings: KnownSettings | None
+    knew_version: int
+    knew_change: int
+    open: bool
+
+    def answer(self, order: Order) -> str:
+        """The answer (JSON) to one of these orders."""
+        return self.before + order.created_at_text + self.after
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +102,8 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
     asked: Asked
     answer: str
+    number: str | None
+    routing: bytes
     first: bool
 
 
@@ -93,7 +118,9 @@ class OrdersRoad:
     ends: Ends
     partitioner: Partitioner
     bell: Bell
+    known: KnownFacts
     freshness_seconds: float
+    repeats_expected: bool = False  # the last batch had some: the next is remembered the way that finds them first
     corrected: int = 0  # the number of the last correction that was told; noted in Kafka beside the position
     held_back: int = 0  # the next correction is to be told behind this offset
 
@@ -139,7 +166,7 @@ class OrdersRoad:
         await self.transactions.close()
 
     @staticmethod
-    def _read(record: ConsumerRecord) -> Asked:
+    def _read(record: FetchedRecord) -> Asked:
         event = open_envelope(record.headers, record.value, ORDER_TYPES)
         order = read_order(event)
         return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
@@ -149,12 +176,19 @@ class OrdersRoad:
         ends = await self.ends.now()
         patience = asyncio.get_running_loop().time() + self.freshness_seconds
         while True:
-            async with transaction(self.database) as tx:
-                caught_up = self._reached(await positions.applied(tx), ends)
-                if caught_up or asyncio.get_running_loop().time() >= patience:
-                    if not caught_up:
-                        log.warning("decisions not caught up", partition=self.lane.place.partition, orders=len(asked))
-                    return await self._answer_in(tx, asked, caught_up=caught_up)
+            try:
+                async with transaction(self.database) as tx:
+                    period = await periods.enter(tx)
+                    caught_up = self._reached(await positions.applied(tx), ends)
+                    if caught_up or asyncio.get_running_loop().time() >= patience:
+                        if not caught_up:
+                            log.warning(
+                                "decisions not caught up", partition=self.lane.place.partition, orders=len(asked)
+                            )
+                        return await self._answer_in(tx, period, asked, caught_up=caught_up)
+            except AnsweredBefore:
+                self.repeats_expected = True
+                continue
             await asyncio.sleep(FRESHNESS_STEP)
 
     def _reached(self, applied: dict[tuple[str, int], int], ends: dict[TopicPartition, int]) -> bool:
@@ -162,56 +196,57 @@ class OrdersRoad:
             end <= applied.get((self.kafka.plain(place.topic), place.partition), 0) for place, end in ends.items()
         )
 
-    async def _answer_in(self, tx: Tx, asked: Sequence[Asked], *, caught_up: bool) -> tuple[list[Told], SetAside]:
+    async def _answer_in(
+        self, tx: Tx, period: int, asked: Sequence[Asked], *, caught_up: bool
+    ) -> tuple[list[Told], SetAside]:
         now = datetime.now(UTC)
-        fresh = await self._decide(tx, asked, caught_up=caught_up)
+        ruled = await self._decide(tx, [a.order for a in asked], caught_up=caught_up)
+        fresh = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
+        if not self.repeats_expected:
+            await answers.remember_new(tx, fresh, period=period, now=now)
+            return [
+                Told(a, f.answer, r.ruling.number, r.routing, True) for a, f, r in zip(asked, fresh, ruled, strict=True)
+            ], []
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
         for answered in fresh:
             firsts.setdefault(answered.event_key, answered)
-        new = await answers.remember_first(tx, list(firsts.values()), now=now)
-        if len(new) == len(asked):
-            return [Told(a, f.answer, True) for a, f in zip(asked, fresh, strict=True)], []
-        return await self._sort_out(tx, asked, fresh, now=now)
+        new = await answers.remember_first(tx, list(firsts.values()), period=period, now=now)
+        self.repeats_expected = len(new) < len(asked)
+        return await self._sort_out(tx, period, asked, fresh, now=now)
 
-    async def _decide(self, tx: Tx, asked: Sequence[Asked], *, caught_up: bool) -> list[Answered]:
-        orders = [a.order for a in asked]
-        by_customer = [(o.supplier_id, o.customer_id, o.created_at) for o in orders if o.customer_id is not None]
-        versions = iter(await relationships.versions_as_of(tx, by_customer))
-        history = await suppliers.settings_history(tx, {o.supplier_id for o in orders})
-        decided = []
-        for a, order in zip(asked, orders, strict=True):
-            version = next(versions) if order.customer_id is not None else relationships.NOTHING_KNOWN
-            ruling = which_number(
-                partner=version.partner,
-                individual=version.customer_number,
-                channel=order.channel,
-                settings=suppliers.settings_as_of(history, order.supplier_id, order.created_at),
-            )
-            decided.append(
-                Answered(
-                    event_key=a.key,
-                    data_hash=a.hash,
-                    supplier_id=order.supplier_id,
-                    order_id=order.order_id,
-                    customer_id=order.customer_id,
-                    answer=write_answer(order, ruling, version.version, caught_up=caught_up),
-                    partition=a.record.partition,
-                    offset=a.record.offset,
-                    record_key=a.record.key,
-                    created_at=order.created_at,
-                    channel=order.channel,
-                    knew_version=version.newest,
-                    knew_change=len(history.get(order.supplier_id, ())),
-                    open=is_gap(ruling),
-                )
-            )
+    async def _decide(self, tx: Tx, orders: Sequence[Order], *, caught_up: bool) -> list[Ruled]:
+        """By the newest facts, for nearly all; for orders that are older than these by the facts of their time."""
+        await self.known.look(tx)
+        customers = await self.known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
+        settings = await self.known.settings(tx, {o.supplier_id for o in orders})
+        decided: list[Ruled] = []
+        late: list[int] = []
+        for i, (order, known) in enumerate(zip(orders, customers, strict=True)):
+            supplier = settings[order.supplier_id]
+            ruled = known.derived.get(order.channel)
+            if ruled is None or ruled.settings is not supplier.newest:
+                ruled = known.derived[order.channel] = _rule_by_newest(order, known, supplier)
+            if order.created_at < ruled.since:
+                late.append(i)
+            elif not caught_up or not order.channel_known:
+                before, after = around_as_of(order, ruled.ruling, known.version or None, caught_up=caught_up)
+                ruled = replace(ruled, before=before, after=after)
+            decided.append(ruled)
+        by_customer = [i for i in late if customers[i].version]
+        then = await relationships.versions_as_of(
+            tx, [(orders[i].supplier_id, orders[i].customer_id or "", orders[i].created_at) for i in by_customer]
+        )
+        versions = dict(zip(by_customer, then, strict=True))
+        for i in late:
+            version = versions.get(i, relationships.NOTHING_KNOWN)
+            decided[i] = _rule_as_of_then(orders[i], version, settings[orders[i].supplier_id], caught_up=caught_up)
         return decided
 
     async def _sort_out(
-        self, tx: Tx, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
+        self, tx: Tx, period: int, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
     ) -> tuple[list[Told], SetAside]:
         """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
-        known = await self._remember_further_events(tx, fresh, now=now)
+        known = await self._remember_further_events(tx, period, fresh, now=now)
         told: list[Told] = []
         conflicts: SetAside = []
         for a in asked:
@@ -219,11 +254,12 @@ class OrdersRoad:
             if answered.data_hash != a.hash:
                 conflicts.append((a.record, CONFLICT))
             elif (answered.partition, answered.offset) == (a.record.partition, a.record.offset):
-                told.append(Told(a, answered.answer, answered.first))
+                number = read_answer(answered.answer).number
+                told.append(Told(a, answered.answer, number, _routing(a.order, number), answered.first))
         return told, conflicts
 
     async def _remember_further_events(
-        self, tx: Tx, fresh: Sequence[Answered], *, now: datetime
+        self, tx: Tx, period: int, fresh: Sequence[Answered], *, now: datetime
     ) -> dict[bytes, ToldBefore]:
         """What each event was told. A further event of an answered order is told what the order was told last."""
         while True:
@@ -233,7 +269,7 @@ class OrdersRoad:
                 return known
             last = await answers.told_last(tx, {f.order for f in further.values()})
             repeated = [replace(f, answer=last[f.order]) for f in further.values()]
-            remembered = await answers.remember_repeated(tx, repeated, now=now)
+            remembered = await answers.remember_repeated(tx, repeated, period=period, now=now)
             if len(remembered) == len(repeated):
                 again = {r.event_key: ToldBefore(r.data_hash, r.answer, r.partition, r.offset, False) for r in repeated}
                 return known | again
@@ -255,22 +291,20 @@ class OrdersRoad:
         return due
 
     async def _tell(
-        self, told: Iterable[Told], set_aside: SetAside, corrected: Sequence[Waiting], position: int
+        self, told: Sequence[Told], set_aside: SetAside, corrected: Sequence[Waiting], position: int
     ) -> None:
         now = datetime.now(UTC)
-        text = write_time(now)
-        messages = []
         partition = self.lane.place.partition
-        for answer in told:
-            order, number = _enriched(answer, text, partition)
-            messages.append(order)
-            if number is None and answer.first:
-                messages.append(_missing(answer, now))
+        place = (ENRICHED_ORDERS, partition % self.partitioner.count(ENRICHED_ORDERS))
+        enriched = _enriched(told, write_time(now))
+        messages = [_missing(t, now) for t in told if t.number is None and t.first]
         messages += dead_letters(self.kafka, set_aside)
         messages += [_corrected(correction, partition) for correction in corrected]
         placed = ((message, self.partitioner.place(message, partition)) for message in messages)
         last = corrected[-1].number if corrected else self.corrected
-        await self.transactions.tell(placed, {self.lane.place: position}, note=str(last) if last else "")
+        await self.transactions.tell(
+            placed, {self.lane.place: position}, records={place: enriched}, note=str(last) if last else ""
+        )
         if corrected:
             self.corrected = last
             async with transaction(self.database) as tx:
@@ -290,18 +324,157 @@ class OrdersRoad:
             )
 
 
+def _rule_by_newest(order: Order, known: Known, supplier: KnownSupplier) -> Ruled:
+    newest = supplier.newest
+    ruled = _ruled(
+        order,
+        partner=known.partner,
+        individual=known.customer_number,
+        version=known.version or None,
+        settings=newest.settings if newest is not None else BUILT_IN,
+        knew_version=known.version,
+        supplier=supplier,
+        caught_up=True,
+        channel_known=True,
+    )
+    return replace(ruled, since=max(known.since, newest.valid_from) if newest is not None else known.since)
+
+
+def _rule_as_of_then(order: Order, then: AsOf, supplier: KnownSupplier, *, caught_up: bool) -> Ruled:
+    return _ruled(
+        order,
+        partner=then.partner,
+        individual=then.customer_number,
+        version=then.version,
+        settings=suppliers.settings_as_of(supplier.changes, order.created_at),
+        knew_version=then.newest,
+        supplier=supplier,
+        caught_up=caught_up,
+        channel_known=order.channel_known,
+    )
+
+
+def _ruled(
+    order: Order,
+    *,
+    partner: bool,
+    individual: str | None,
+    version: int | None,
+    settings: Settings,
+    knew_version: int,
+    supplier: KnownSupplier,
+    caught_up: bool,
+    channel_known: bool,
+) -> Ruled:
+    ruling = which_number(partner=partner, individual=individual, channel=order.channel, settings=settings)
+    before, after = around_as_of(replace(order, channel_known=channel_known), ruling, version, caught_up=caught_up)
+    return Ruled(
+        before=before,
+        after=after,
+        ruling=ruling,
+        routing=_routing(order, ruling.number),
+        since=LONG_AGO,
+        settings=supplier.newest,
+        knew_version=knew_version,
+        knew_change=len(supplier.changes),
+        open=is_gap(ruling),
+    )
+
+
+def _routing(order: Order, number: str | None) -> bytes:
+    """The headers by which a connector routes the order, as bytes; how many, before them, as one byte."""
+    headers = routing(order.supplier_id, order.customer_id, number)
+    return bytes([len(headers)]) + b"".join(header(name, text) for name, text in headers)
+
+
+def _answered(asked: Asked, ruled: Ruled) -> Answered:
+    order, record = asked.order, asked.record
+    return Answered(
+        asked.key,
+        asked.hash,
+        order.supplier_id,
+        order.order_id,
+        order.customer_id,
+        ruled.answer(order),
+        record.partition,
+        record.offset,
+        record.key,
+        order.created_at_text,
+        order.channel,
+        ruled.knew_version,
+        ruled.knew_change,
+        ruled.open,
+    )
+
+
 def _cause(asked: Asked) -> Cause:
     event: Envelope = asked.order.event
     return Cause(asked.key, event.id, event.source, event.trace)
 
 
-def _enriched(told: Told, now: str, partition: int) -> tuple[Message, str | None]:
-    order = told.asked.order
-    number = read_answer(told.answer).number
-    headers = headers_of(_cause(told.asked), suffix="enriched", type_=ORDER_ENRICHED, subject=order.order_id, now=now)
-    headers += routing(order.supplier_id, order.customer_id, number)
-    value = enriched_value(told.answer, order.event.data)
-    return Message(ENRICHED_ORDERS, told.asked.record.key, value, headers, partition), number
+def _enriched(told: Iterable[Told], now: str) -> list[bytes]:
+    """The records of enriched orders, all but their places in a batch: see `headers_of` for what they say of themselves."""
+    same = b"".join(
+        header(name, text)
+        for name, text in (
+            ("ce_specversion", b"1.0"),
+            ("ce_source", SOURCE),
+            ("ce_type", ORDER_ENRICHED.encode()),
+            ("ce_time", now.encode()),
+            ("content-type", b"application/json"),
+        )
+    )
+    records = []
+    for t in told:
+        asked = t.asked
+        order, key, answer = asked.order, asked.record.key, t.answer.encode()
+        event, order_id = order.event, order.order_id.encode()
+        event_id, source, data = event.id.encode(), event.source.encode(), event.data
+        own = b"%b%b%b.enriched%b%b%b%b%b%b%b%b%b" % (
+            same,
+            _ID,
+            asked.key.hex().encode(),
+            _SUBJECT,
+            varint(len(order_id)),
+            order_id,
+            _CAUSATION_ID,
+            varint(len(event_id)),
+            event_id,
+            _CAUSATION_SOURCE,
+            varint(len(source)),
+            source,
+        )
+        trace = b"".join([header(name, text) for name, text in event.trace]) if event.trace else b""
+        records.append(
+            b"".join(
+                (
+                    varint(-1) if key is None else varint(len(key)) + key,
+                    varint(_AROUND + len(answer) + len(data)),
+                    _BEFORE_ANSWER,
+                    answer,
+                    _BEFORE_ORDER,
+                    data,
+                    b"}",
+                    varint(9 + t.routing[0] + len(event.trace)),
+                    own,
+                    t.routing[1:],
+                    trace,
+                )
+            )
+        )
+    return records
+
+
+_BEFORE_ANSWER, _BEFORE_ORDER = b'{"customer_number":', b',"order":'
+_AROUND = len(_BEFORE_ANSWER) + len(_BEFORE_ORDER) + 1
+
+
+def _name(text: str) -> bytes:
+    return varint(len(text)) + text.encode()
+
+
+_ID = _name("ce_id") + varint(len("0" * 32 + ".enriched"))
+_SUBJECT, _CAUSATION_ID, _CAUSATION_SOURCE = _name("ce_subject"), _name("ce_causationid"), _name("ce_causationsource")
 
 
 def _corrected(correction: Waiting, partition: int) -> Message:

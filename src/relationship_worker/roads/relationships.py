@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
-from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
+from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.envelope import (
@@ -111,7 +111,7 @@ class RelationshipsRoad:
     async def close(self) -> None:
         """Nothing is held open between batches."""
 
-    def _read(self, record: ConsumerRecord) -> Arrived:
+    def _read(self, record: FetchedRecord) -> Arrived:
         event = open_envelope(record.headers, record.value, TYPES[self.topic])
         key = event_key(self.topic, event.source, event.id)
         return Arrived(item=read_input(event), record=record, key=key, hash=data_hash(event.data))

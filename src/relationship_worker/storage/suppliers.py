@@ -1,7 +1,7 @@
 """Suppliers' settings: the newest, and every change of them, for answers as of any time."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from functools import lru_cache
@@ -120,14 +120,14 @@ async def settings_history(tx: Tx, suppliers: Collection[str]) -> History:
     )
     history: dict[str, list[KnownSettings]] = {}
     for row in found:
-        known = KnownSettings(
-            change=row.change,
-            valid_from=row.valid_from,
-            settings=_read(row.settings),
-            brings_default=row.brings_default,
-        )
+        known = known_settings(row.change, row.valid_from, row.settings, row.brings_default)
         history.setdefault(row.supplier_id, []).append(known)
     return history
+
+
+def known_settings(change: int, valid_from: datetime, settings: str, brings_default: bool) -> KnownSettings:
+    """A change as a row holds it; `settings` is JSON text, without the rules."""
+    return KnownSettings(change=change, valid_from=valid_from, settings=_read(settings), brings_default=brings_default)
 
 
 async def newest_settings(tx: Tx, supplier_id: str) -> Settings:
@@ -157,12 +157,7 @@ async def changes_of(tx: Tx, supplier_id: str) -> list[RecordedChange]:
     )
     return [
         RecordedChange(
-            known=KnownSettings(
-                change=row.change,
-                valid_from=row.valid_from,
-                settings=_read(row.settings),
-                brings_default=row.brings_default,
-            ),
+            known=known_settings(row.change, row.valid_from, row.settings, row.brings_default),
             recorded_at=row.recorded_at,
             event_id=row.event_id,
             event_source=row.event_source,
@@ -171,9 +166,9 @@ async def changes_of(tx: Tx, supplier_id: str) -> list[RecordedChange]:
     ]
 
 
-def settings_as_of(history: History, supplier_id: str, when: datetime) -> Settings:
-    """The settings in force at an instant, its own included; changes never go back in time."""
-    for known in reversed(history.get(supplier_id, ())):
+def settings_as_of(changes: Sequence[KnownSettings], when: datetime) -> Settings:
+    """Of a supplier's changes, oldest first, the settings in force at an instant, its own included."""
+    for known in reversed(changes):
         if known.valid_from <= when:
             return known.settings
     return BUILT_IN

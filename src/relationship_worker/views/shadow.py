@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from aiokafka import ConsumerRecord
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.domain.corrections import Facts, KnownSettings, due
 from relationship_worker.domain.supplier import BUILT_IN, NUMBER_LENGTHS, InvalidSettings, changed
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.time_span import Span, records_of
 from relationship_worker.messages.envelope import InvalidMessage, open_envelope
 from relationship_worker.messages.orders import ORDER_TYPES, Answer, Order, read_answer, read_order
@@ -114,7 +114,7 @@ async def run(
 
 
 async def _compare(
-    tx: Tx, records: Sequence[ConsumerRecord], overlays: Overlays, supplier_id: str | None, report: Report
+    tx: Tx, records: Sequence[FetchedRecord], overlays: Overlays, supplier_id: str | None, report: Report
 ) -> None:
     orders = [(record, order) for record in records if (order := _read(record, report)) is not None]
     orders = [(record, order) for record, order in orders if supplier_id in (None, order.supplier_id)]
@@ -141,7 +141,7 @@ async def _compare(
         _hold_against(order, before, Facts(versions=known, settings=laid_over[order.supplier_id]), report)
 
 
-def _read(record: ConsumerRecord, report: Report) -> Order | None:
+def _read(record: FetchedRecord, report: Report) -> Order | None:
     report.records += 1
     try:
         return read_order(open_envelope(record.headers, record.value, ORDER_TYPES))

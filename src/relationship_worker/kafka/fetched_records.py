@@ -1,14 +1,18 @@
-"""Header names that are no UTF-8: the protocol forbids them, brokers let them pass, and aiokafka's fetch dies of them.
+"""How fetched bytes become records: cheaper than the client's way, and in spite of odd header names.
 
-Where the client's own reader gives up, the batch is read again by its Python twin, with U+FFFD for what can't be decoded:
-as the Java client does it. Everything else goes the client's way.
+The client makes a frozen dataclass of each record and sums its CRC in a table: together half of what it costs to fetch an
+order. And of header names that are no UTF-8, which the protocol forbids and brokers let pass, its fetch dies: where its own
+reader gives up, the batch is read again by its Python twin, with U+FFFD for what can't be decoded, as the Java client does.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import google_crc32c
+import msgspec
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
@@ -16,11 +20,29 @@ from aiokafka.record.memory_records import MemoryRecords
 
 _BEFORE_LENGTH = 8  # bytes of a batch's base offset
 _OVERHEAD = 12  # bytes of base offset and length
+_MAGIC, _CRC, _BEHIND_CRC = 16, 17, 21  # where they lie in a batch
 
 
-def tolerate_odd_header_names() -> None:
-    """From now on, in this process. May be called again."""
+class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as it was fetched."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+def read_our_way() -> None:
+    """From now on, in this process: every consumer's records are FetchedRecords. May be called again."""
     fetcher.MemoryRecords = _Records
+    fetcher.PartitionRecords = _PartitionRecords
+
+
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
+        return FetchedRecord(tp.topic, tp.partition, record.offset, record.key, record.value, record.headers)
 
 
 class _Records:
@@ -53,6 +75,12 @@ class _Batch:
 
     def __next__(self) -> Any:
         return next(self._batch)
+
+    def validate_crc(self) -> bool:
+        if self._lies_in[_MAGIC] != 2:  # older formats sum something else
+            return bool(self._batch.validate_crc())
+        found: int = google_crc32c.value(bytes(self._lies_in[_BEHIND_CRC:]))
+        return bool(found == struct.unpack_from(">I", self._lies_in, _CRC)[0])
 
     def __iter__(self) -> Iterator[Any]:
         read = 0
