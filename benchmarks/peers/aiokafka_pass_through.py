@@ -33,9 +33,7 @@ async def main() -> None:
             for records in fetched.values():
                 for record in records:
                     headers = [*record.headers, ("ce_causationid", b"-"), ("ce_causationsource", b"-")]
-                    await producer.send(
-                        output, record.value, record.key, headers=headers
-                    )
+                    await producer.send(output, record.value, record.key, headers=headers)
             if fetched:
                 await producer.flush()
                 await consumer.commit()
