@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+PEERS_STAMP := .venv-peers/.installed
 
 .PHONY: install demo test lint bench lock clean
 .DEFAULT_GOAL := install
@@ -31,13 +32,24 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: install
+bench: install $(PEERS_STAMP)
 	@$(BIN)/python -m benchmarks
 
-# Needs uv. The lock names no registry: whoever installs says where from.
+# What the benchmark compares with and the worker never sees: its packages must not decide the worker's versions.
+$(PEERS_STAMP): benchmarks/peers/requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@echo "making .venv-peers: what benchmarks/peers/requirements.lock names (some 40 packages)"
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r benchmarks/peers/requirements.lock
+	@touch $@
+
+# Needs uv. The locks name no registry: whoever installs says where from.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header
 lock:
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --all-extras pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --all-extras pyproject.toml --output-file requirements.lock
+	@$(COMPILE) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results dist build
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results dist build

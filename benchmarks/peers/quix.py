@@ -1,4 +1,4 @@
-"""How to start the Quix Streams peer: in a Python of its own, see `requirements.txt` beside it."""
+"""How to start the Quix Streams peer: in a Python of its own, see `requirements.lock` beside it."""
 
 from pathlib import Path
 
