@@ -26,12 +26,21 @@ _MAGIC, _CRC, _BEHIND_CRC = 16, 17, 21  # where they lie in a batch
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     """A record as it was fetched."""
 
-    topic: str
-    partition: int
+    place: TopicPartition
     offset: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
+
+    @property
+    def topic(self) -> str:
+        """Its topic's name on the broker."""
+        return str(self.place.topic)
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+        return int(self.place.partition)
 
 
 def read_our_way() -> None:
@@ -42,7 +51,10 @@ def read_our_way() -> None:
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
     def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        return FetchedRecord(tp.topic, tp.partition, record.offset, record.key, record.value, record.headers)
+        return FetchedRecord(tp, record.offset, record.key, record.value, record.headers)
+
+    def __iter__(self) -> Iterator[FetchedRecord]:
+        return self._records_iterator or iter(())  # straight, not by a method for each record
 
 
 class _Records:
@@ -83,17 +95,15 @@ class _Batch:
         return bool(found == struct.unpack_from(">I", self._lies_in, _CRC)[0])
 
     def __iter__(self) -> Iterator[Any]:
-        read = 0
+        read: list[Any] = []
         try:
             for record in self._batch:
-                read += 1
-                yield record
+                read.append(record)
         except (UnicodeDecodeError, CorruptRecordException) as why:
             if not isinstance(why, UnicodeDecodeError) and not isinstance(why.__cause__, UnicodeDecodeError):
                 raise
-        else:
-            return
-        yield from islice(_TolerantBatch(self._lies_in), read, None)
+            read += islice(_TolerantBatch(self._lies_in), len(read), None)
+        return iter(read)
 
 
 class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no types

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +38,7 @@ class Lane:
     def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
         self.place = place
         self._consumer = consumer
-        self._waiting: deque[FetchedRecord] = deque()
+        self._waiting: list[FetchedRecord] = []
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
@@ -92,12 +91,14 @@ class Lane:
         self._lost = False
         self._started = True
 
-    def deliver(self, record: FetchedRecord) -> None:
-        """Take in a fetched record; called by the subscription in the same step as the fetch that returned it."""
+    def deliver(self, records: Sequence[FetchedRecord]) -> None:
+        """Take in what a fetch returned; called by the subscription in the same step as the fetch that returned it."""
         if not self._started:
             return
-        self._waiting.append(record)
-        self._bytes += len(record.value or b"")
+        self._waiting += records
+        self._bytes += _bytes_of(records)
+        if self._bytes > PAUSE_ABOVE and not self._paused:
+            self._pause()
         self._arrived.set()
 
     def lost_delivery(self) -> None:
@@ -105,11 +106,6 @@ class Lane:
         self.stop_taking()
         self._lost = True
         self._arrived.set()
-
-    def delivered(self) -> None:
-        """The subscription has delivered all that a fetch returned."""
-        if self._bytes > PAUSE_ABOVE and not self._paused:
-            self._pause()
 
     async def take(self, *, most: int, most_bytes: int, or_when: Callable[[], bool] = lambda: False) -> Batch | None:
         """What has piled up, at most so much; None where the lane is closing.
@@ -138,12 +134,11 @@ class Lane:
     def _next_batch(self, most: int, most_bytes: int) -> Batch:
         if self._waiting[0].offset < self._one_by_one_until:
             most = 1
-        records: list[FetchedRecord] = []
-        size = 0
-        while self._waiting and len(records) < most and size < most_bytes:
-            record = self._waiting.popleft()
-            records.append(record)
-            size += len(record.value or b"")
+        records = self._waiting[:most]
+        size = _bytes_of(records)
+        if size > most_bytes:
+            records, size = _as_many_as_fit(records, most_bytes)
+        del self._waiting[: len(records)]
         self._bytes -= size
         if self._paused and self._bytes < RESUME_BELOW:
             with contextlib.suppress(IllegalStateError):
@@ -192,3 +187,17 @@ class Lane:
         self._paused = True
         with contextlib.suppress(IllegalStateError):
             self._consumer.pause(self.place)
+
+
+def _bytes_of(records: Sequence[FetchedRecord]) -> int:
+    return sum([len(record.value or b"") for record in records])
+
+
+def _as_many_as_fit(records: Sequence[FetchedRecord], most_bytes: int) -> tuple[list[FetchedRecord], int]:
+    """The first of them, the one that reaches `most_bytes` included, and their bytes."""
+    size = 0
+    for count, record in enumerate(records, start=1):
+        size += len(record.value or b"")
+        if size >= most_bytes:
+            return list(records[:count]), size
+    return list(records), size

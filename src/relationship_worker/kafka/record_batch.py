@@ -13,89 +13,78 @@ import google_crc32c
 
 Header = tuple[str, bytes | None]
 
-_VARINTS_READY = 4096  # lengths of keys, headers and most values
+
+class _Lengths(dict[int, bytes]):
+    """A length as the protocol writes it: zigzag, seven bits a byte. -1 stands for null. Those that come often are ready."""
+
+    def __missing__(self, number: int) -> bytes:
+        rest = number << 1 if number >= 0 else (-number << 1) - 1
+        written = bytearray()
+        while rest > 0x7F:
+            written.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        written.append(rest)
+        return bytes(written)
 
 
-def varint(number: int) -> bytes:
-    """A length as the protocol writes it: zigzag, seven bits a byte. -1 stands for null."""
-    return _VARINTS[number] if 0 <= number < _VARINTS_READY else _varint(number)
-
-
-def _varint(number: int) -> bytes:
-    rest = number << 1 if number >= 0 else (-number << 1) - 1
-    written = bytearray()
-    while rest > 0x7F:
-        written.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    written.append(rest)
-    return bytes(written)
-
-
-_VARINTS = [_varint(number) for number in range(_VARINTS_READY)]
+LENGTHS = _Lengths()
+LENGTHS.update((number, LENGTHS[number]) for number in range(-1, 8192))
+NO_KEY = LENGTHS[-1]
 
 
 def header(name: str, value: bytes | None) -> bytes:
     """A header's bytes; those of several are joined."""
     encoded = name.encode()
     if value is None:
-        return varint(len(encoded)) + encoded + _NULL
-    return varint(len(encoded)) + encoded + varint(len(value)) + value
-
-
-_NULL = _varint(-1)
+        return LENGTHS[len(encoded)] + encoded + NO_KEY
+    return LENGTHS[len(encoded)] + encoded + LENGTHS[len(value)] + value
 
 
 def record(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> bytes:
     """A record's bytes, all but its place in a batch."""
     return b"".join(
         (
-            _NULL if key is None else varint(len(key)) + key,
-            _NULL if value is None else varint(len(value)),
+            NO_KEY if key is None else LENGTHS[len(key)] + key,
+            NO_KEY if value is None else LENGTHS[len(value)],
             value or b"",
-            varint(len(headers)),
+            LENGTHS[len(headers)],
             *[header(name, text) for name, text in headers],
         )
     )
 
 
 def batches(bodies: Sequence[bytes], *, most_bytes: int, timestamp: int) -> Iterator["RecordBatch"]:
-    """The records in as many batches as they need."""
-    batch = RecordBatch(most_bytes=most_bytes, timestamp=timestamp)
+    """The records in as many batches as they need; `timestamp` of all of them, in milliseconds. A single record fits its
+    batch, however large."""
+    parts: list[bytes] = []
+    count, size = 0, 0
     for body in bodies:
-        if not batch.add(body):
-            yield batch
-            batch = RecordBatch(most_bytes=most_bytes, timestamp=timestamp)
-            batch.add(body)
-    if batch.record_count():
-        yield batch
+        if count and size + len(body) > most_bytes:
+            yield RecordBatch(parts, count, timestamp)
+            parts, count, size = [], 0, 0
+        place = LENGTHS[count]
+        length = 2 + len(place) + len(body)  # attributes and the difference to the batch's timestamp: a zero each
+        parts += (LENGTHS[length], b"\0\0", place, body)
+        count += 1
+        size += length + _PLACE_BYTES
+    if count:
+        yield RecordBatch(parts, count, timestamp)
+
+
+_PLACE_BYTES = 3  # of a record's length, mostly
 
 
 class RecordBatch:
     """Records of one partition, on their way. Takes the place of aiokafka's BatchBuilder, of which the producer uses the
     methods below."""
 
-    def __init__(self, *, most_bytes: int, timestamp: int) -> None:
-        """`timestamp`: of all its records, in milliseconds."""
-        self._most_bytes = most_bytes
+    def __init__(self, parts: Sequence[bytes], count: int, timestamp: int) -> None:
+        self._records = b"".join(parts)
+        self._count = count
         self._timestamp = timestamp
-        self._parts: list[bytes] = []
-        self._count = 0
-        self._size = _HEADER.size
         self._producer: tuple[int, int, int] = (-1, -1, -1)
         self._attributes = 0
         self._built: bytes | None = None
-
-    def add(self, body: bytes) -> bool:
-        """False where the record does not fit any more; a single one fits, however large."""
-        place = varint(self._count)
-        length = 2 + len(place) + len(body)  # attributes and the difference to the batch's timestamp: a zero each
-        size = length + 3
-        if self._count and self._size + size > self._most_bytes:
-            return False
-        self._parts += (varint(length), b"\0\0", place, body)
-        self._count += 1
-        self._size += size
-        return True
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._producer = (producer_id, producer_epoch, base_sequence)
@@ -106,11 +95,10 @@ class RecordBatch:
             behind_crc = _BEHIND_CRC.pack(
                 self._attributes, self._count - 1, self._timestamp, self._timestamp, *self._producer, self._count
             )
-            records = b"".join(self._parts)
-            self._parts.clear()
-            crc = google_crc32c.extend(google_crc32c.value(behind_crc), records)
-            length = _HEADER.size - _BEFORE_LENGTH_ENDS + len(records)
-            self._built = b"".join((_TO_CRC.pack(0, length, -1, _MAGIC, crc), behind_crc, records))
+            crc = google_crc32c.extend(google_crc32c.value(behind_crc), self._records)
+            length = _HEADER.size - _BEFORE_LENGTH_ENDS + len(self._records)
+            self._built = b"".join((_TO_CRC.pack(0, length, -1, _MAGIC, crc), behind_crc, self._records))
+            self._records = b""
         return self._built
 
     def record_count(self) -> int:
@@ -118,8 +106,8 @@ class RecordBatch:
         return self._count
 
     def size(self) -> int:
-        """Bytes, or a few more."""
-        return self._size if self._built is None else len(self._built)
+        """Bytes."""
+        return _HEADER.size + len(self._records) if self._built is None else len(self._built)
 
     def close(self) -> None:
         """Nothing is added behind the producer's back."""

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -25,6 +27,8 @@ REBALANCE_TIMEOUT_MS = 30_000  # how long the group waits for members that finis
 HAND_OVER_SECONDS = 8  # what a lane may take to finish its batch; then it is cut off, and fencing protects the rest
 FETCH_WAIT_MS = 50
 FETCH_BYTES = 16 * 1024 * 1024  # a fetch over all partitions
+
+_PLACE = attrgetter("place")
 
 Work = Callable[[Lane], Awaitable[None]]
 """What is done on a lane until it closes. Never raises."""
@@ -85,22 +89,14 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def _deliver(self, records: Sequence[FetchedRecord]) -> None:
         """Hand fetched records to their lanes. Nothing is awaited between the fetch and here: see Lane.start."""
-        lane, place = None, None
-        for record in records:
-            if place is None or record.partition != place.partition or record.topic != place.topic:
-                if lane is not None:
-                    lane.delivered()
-                place = TopicPartition(record.topic, record.partition)
-                lane = self._lanes[place][0] if place in self._lanes else None
-            if lane is not None:
-                lane.deliver(record)
-        if lane is not None:
-            lane.delivered()
+        for place, some in groupby(records, key=_PLACE):
+            if place in self._lanes:
+                self._lanes[place][0].deliver(list(some))
 
     def _lost(self, records: Sequence[FetchedRecord]) -> None:
         """FastStream has swallowed an error on the way to `_deliver`: these records are to be fetched again."""
         log.error("records were not delivered, fetching them again", records=len(records))
-        for place in {TopicPartition(record.topic, record.partition) for record in records}:
+        for place in {record.place for record in records}:
             if place in self._lanes:
                 self._lanes[place][0].lost_delivery()
 

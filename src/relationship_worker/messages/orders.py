@@ -58,10 +58,10 @@ def read_order(event: Envelope) -> Order:
     except json_text.WrongShape as why:
         raise InvalidMessage(Reason.INVALID_DATA, f"the order does not fit its type: {why}") from None
     order_id, supplier_id, customer_id = data.order_id, data.supplier_id, data.customer_id
-    if not (0 < len(order_id) <= MAX_ORDER_ID) or order_id.strip() != order_id or has_hidden_characters(order_id):
+    if not 0 < len(order_id) <= MAX_ORDER_ID or order_id.strip() != order_id or has_hidden_characters(order_id):
         detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
         raise InvalidMessage(Reason.INVALID_DATA, detail)
-    if not _ID.fullmatch(supplier_id):
+    if not _is_supplier_id(supplier_id):
         raise InvalidMessage(Reason.INVALID_DATA, "supplier_id is not 1 to 64 letters, digits and . _ : @ + -")
     if customer_id is not None and not _ID.fullmatch(customer_id):
         raise InvalidMessage(Reason.INVALID_DATA, "customer_id is not 1 to 64 letters, digits and . _ : @ + -")
@@ -71,13 +71,17 @@ def read_order(event: Envelope) -> Order:
             created_at, text = read_time(data.created_at), data.created_at
         except InvalidTime as why:
             raise InvalidMessage(Reason.INVALID_DATA, f"created_at {why}") from None
-    channel, known = _channel(bytes(data.channel))
+    raw = bytes(data.channel)
+    channel, known = (_CHANNELS[raw], True) if raw in _CHANNELS else _other_channel(raw)
     return Order(event, order_id, supplier_id, customer_id, created_at, written_anew(text, created_at), channel, known)
 
 
-def _channel(raw: bytes) -> tuple[Channel | None, bool]:
-    if raw in _CHANNELS:
-        return _CHANNELS[raw], True
+@lru_cache(maxsize=10_000)  # a megabyte; suppliers are few, and each has many orders
+def _is_supplier_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def _other_channel(raw: bytes) -> tuple[Channel | None, bool]:
     try:
         return Channel(_TEXT.decode(raw)), True  # written with escapes
     except (msgspec.DecodeError, ValueError):
@@ -89,27 +93,30 @@ UNKNOWN_CHANNEL = "unknown_channel"
 NOT_CAUGHT_UP = "decisions_not_caught_up"
 
 
-def around_as_of(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> tuple[str, str]:
-    """The ANSWER of the contract as JSON text, but for its `as_of`, which stands between the two: the order's creation."""
-    return _around_as_of(ruling, version, order.customer_id is None, not order.channel_known, caught_up)
-
-
 def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> str:
     """The ANSWER of the contract as JSON text."""
-    before, after = around_as_of(order, ruling, version, caught_up=caught_up)
+    before, after = around_as_of(
+        ruling,
+        version,
+        no_customer=order.customer_id is None,
+        unknown_channel=not order.channel_known,
+        caught_up=caught_up,
+    )
     return before + order.created_at_text + after
 
 
 def write_correction(told: "Answer", ruling: Ruling, version: int | None, *, as_of: datetime) -> str:
     """The ANSWER that a corrected order is told, as JSON text; what is flagged of the order itself stays so."""
-    before, after = _around_as_of(ruling, version, NO_CUSTOMER in told.flags, UNKNOWN_CHANNEL in told.flags, True)
+    before, after = around_as_of(
+        ruling, version, no_customer=NO_CUSTOMER in told.flags, unknown_channel=UNKNOWN_CHANNEL in told.flags
+    )
     return before + write_time(as_of) + after
 
 
-@lru_cache(maxsize=65_536)  # as many as rulings are kept; two short texts each
-def _around_as_of(
-    ruling: Ruling, version: int | None, no_customer: bool, unknown_channel: bool, caught_up: bool
+def around_as_of(
+    ruling: Ruling, version: int | None, *, no_customer: bool, unknown_channel: bool = False, caught_up: bool = True
 ) -> tuple[str, str]:
+    """The ANSWER of the contract as JSON text, but for the instant that it goes by: what stands before and behind it."""
     flags = [
         name
         for name, raised in (
@@ -147,7 +154,7 @@ class Answer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(Answer)
 
 
-def read_answer(text: str) -> Answer:
+def read_answer(text: str | bytes) -> Answer:
     """What `write_answer` wrote."""
     return _ANSWER.decode(text)
 

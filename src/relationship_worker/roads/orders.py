@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,15 +13,12 @@ from aiokafka import TopicPartition
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relationship_worker.domain.corrections import KnownSettings, is_gap
-from relationship_worker.domain.customer_numbers import Ruling, which_number
-from relationship_worker.domain.supplier import BUILT_IN, Settings
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
+from relationship_worker.kafka.enriched_records import EnrichedRecords, Routing, routing_headers
 from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
-from relationship_worker.kafka.record_batch import header, varint
 from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.envelope import (
@@ -31,17 +28,14 @@ from relationship_worker.messages.envelope import (
     open_envelope,
 )
 from relationship_worker.messages.orders import (
-    ORDER_ENRICHED,
     ORDER_TYPES,
     Order,
-    around_as_of,
     read_answer,
     read_order,
 )
 from relationship_worker.messages.outgoing import (
     ENRICHED_ORDERS,
     ORDERS,
-    SOURCE,
     Cause,
     CustomerNumberCorrected,
     CustomerNumberMissing,
@@ -52,18 +46,20 @@ from relationship_worker.messages.outgoing import (
     routing,
 )
 from relationship_worker.messages.times import write_time
+from relationship_worker.roads.answering import Ruled, rule
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.running import StopLane, check_position
-from relationship_worker.storage import answers, corrections, periods, positions, relationships, suppliers
+from relationship_worker.storage import answers, corrections, periods, positions
+from relationship_worker.storage.answer_rows import AnswerRows
 from relationship_worker.storage.answers import Answered, AnsweredBefore, ToldBefore
 from relationship_worker.storage.corrections import Waiting
 from relationship_worker.storage.database import Tx, transaction
-from relationship_worker.storage.known_facts import LONG_AGO, Known, KnownFacts, KnownSupplier
-from relationship_worker.storage.relationships import AsOf
+from relationship_worker.storage.known_facts import KnownFacts
+from relationship_worker.storage.periods import Period
 
 log = structlog.get_logger()
 
-BATCH_RECORDS = 2_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
+BATCH_RECORDS = 4_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
 BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large orders
 BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
@@ -78,32 +74,13 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     hash: bytes
 
 
-class Ruled(msgspec.Struct, frozen=True, gc=False):
-    """What a customer's orders over a channel are told, as long as the same facts are in force: the answer (JSON) around
-    its `as_of`, the headers that route them, and what it goes by. It holds for orders created `since` then."""
-
-    before: str
-    after: str
-    ruling: Ruling
-    routing: bytes
-    since: datetime
-    settings: KnownSettings | None
-    knew_version: int
-    knew_change: int
-    open: bool
-
-    def answer(self, order: Order) -> str:
-        """The answer (JSON) to one of these orders."""
-        return self.before + order.created_at_text + self.after
-
-
 class Told(msgspec.Struct, frozen=True, gc=False):
     """An order and the answer (JSON) that goes beside it; `first`: nobody was told one before."""
 
     asked: Asked
-    answer: str
+    answer: bytes
     number: str | None
-    routing: bytes
+    routing: Routing
     first: bool
 
 
@@ -197,53 +174,41 @@ class OrdersRoad:
         )
 
     async def _answer_in(
-        self, tx: Tx, period: int, asked: Sequence[Asked], *, caught_up: bool
+        self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool
     ) -> tuple[list[Told], SetAside]:
         now = datetime.now(UTC)
-        ruled = await self._decide(tx, [a.order for a in asked], caught_up=caught_up)
-        fresh = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
+        ruled = await rule(tx, self.known, [a.order for a in asked], caught_up=caught_up)
+        told = [
+            Told(a, r.before + a.order.created_at_text.encode() + r.after, r.ruling.number, r.routing, True)
+            for a, r in zip(asked, ruled, strict=True)
+        ]
         if not self.repeats_expected:
-            await answers.remember_new(tx, fresh, period=period, now=now)
-            return [
-                Told(a, f.answer, r.ruling.number, r.routing, True) for a, f, r in zip(asked, fresh, ruled, strict=True)
-            ], []
+            await self._remember_new(tx, period, told, ruled, now)
+            return told, []
+        given = [_answered(t, r) for t, r in zip(told, ruled, strict=True)]
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
-        for answered in fresh:
+        for answered in given:
             firsts.setdefault(answered.event_key, answered)
         new = await answers.remember_first(tx, list(firsts.values()), period=period, now=now)
         self.repeats_expected = len(new) < len(asked)
-        return await self._sort_out(tx, period, asked, fresh, now=now)
+        return await self._sort_out(tx, period, asked, given, now=now)
 
-    async def _decide(self, tx: Tx, orders: Sequence[Order], *, caught_up: bool) -> list[Ruled]:
-        """By the newest facts, for nearly all; for orders that are older than these by the facts of their time."""
-        await self.known.look(tx)
-        customers = await self.known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
-        settings = await self.known.settings(tx, {o.supplier_id for o in orders})
-        decided: list[Ruled] = []
-        late: list[int] = []
-        for i, (order, known) in enumerate(zip(orders, customers, strict=True)):
-            supplier = settings[order.supplier_id]
-            ruled = known.derived.get(order.channel)
-            if ruled is None or ruled.settings is not supplier.newest:
-                ruled = known.derived[order.channel] = _rule_by_newest(order, known, supplier)
-            if order.created_at < ruled.since:
-                late.append(i)
-            elif not caught_up or not order.channel_known:
-                before, after = around_as_of(order, ruled.ruling, known.version or None, caught_up=caught_up)
-                ruled = replace(ruled, before=before, after=after)
-            decided.append(ruled)
-        by_customer = [i for i in late if customers[i].version]
-        then = await relationships.versions_as_of(
-            tx, [(orders[i].supplier_id, orders[i].customer_id or "", orders[i].created_at) for i in by_customer]
-        )
-        versions = dict(zip(by_customer, then, strict=True))
-        for i in late:
-            version = versions.get(i, relationships.NOTHING_KNOWN)
-            decided[i] = _rule_as_of_then(orders[i], version, settings[orders[i].supplier_id], caught_up=caught_up)
-        return decided
+    async def _remember_new(
+        self, tx: Tx, period: Period, told: Sequence[Told], ruled: Sequence[Ruled], now: datetime
+    ) -> None:
+        build = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
+        new = [
+            build(
+                r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, t.answer, a.record.key
+            )
+            for t, a, r in zip(told, [t.asked for t in told], ruled, strict=True)
+        ]
+        events = [t.asked.key for t in told]
+        orders = [(t.asked.order.supplier_id, t.asked.order.order_id) for t in told] if period.earlier else []
+        await answers.remember_new(tx, new, events, orders, period=period)
 
     async def _sort_out(
-        self, tx: Tx, period: int, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
+        self, tx: Tx, period: Period, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
     ) -> tuple[list[Told], SetAside]:
         """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
         known = await self._remember_further_events(tx, period, fresh, now=now)
@@ -255,11 +220,12 @@ class OrdersRoad:
                 conflicts.append((a.record, CONFLICT))
             elif (answered.partition, answered.offset) == (a.record.partition, a.record.offset):
                 number = read_answer(answered.answer).number
-                told.append(Told(a, answered.answer, number, _routing(a.order, number), answered.first))
+                headers = routing_headers(routing(a.order.supplier_id, a.order.customer_id, number))
+                told.append(Told(a, answered.answer.encode(), number, headers, answered.first))
         return told, conflicts
 
     async def _remember_further_events(
-        self, tx: Tx, period: int, fresh: Sequence[Answered], *, now: datetime
+        self, tx: Tx, period: Period, fresh: Sequence[Answered], *, now: datetime
     ) -> dict[bytes, ToldBefore]:
         """What each event was told. A further event of an answered order is told what the order was told last."""
         while True:
@@ -296,7 +262,11 @@ class OrdersRoad:
         now = datetime.now(UTC)
         partition = self.lane.place.partition
         place = (ENRICHED_ORDERS, partition % self.partitioner.count(ENRICHED_ORDERS))
-        enriched = _enriched(told, write_time(now))
+        build = EnrichedRecords(write_time(now)).record
+        enriched = [
+            build(t.asked.record.key, t.asked.order.event, t.asked.key, t.asked.order.order_id, t.answer, t.routing)
+            for t in told
+        ]
         messages = [_missing(t, now) for t in told if t.number is None and t.first]
         messages += dead_letters(self.kafka, set_aside)
         messages += [_corrected(correction, partition) for correction in corrected]
@@ -324,157 +294,29 @@ class OrdersRoad:
             )
 
 
-def _rule_by_newest(order: Order, known: Known, supplier: KnownSupplier) -> Ruled:
-    newest = supplier.newest
-    ruled = _ruled(
-        order,
-        partner=known.partner,
-        individual=known.customer_number,
-        version=known.version or None,
-        settings=newest.settings if newest is not None else BUILT_IN,
-        knew_version=known.version,
-        supplier=supplier,
-        caught_up=True,
-        channel_known=True,
-    )
-    return replace(ruled, since=max(known.since, newest.valid_from) if newest is not None else known.since)
-
-
-def _rule_as_of_then(order: Order, then: AsOf, supplier: KnownSupplier, *, caught_up: bool) -> Ruled:
-    return _ruled(
-        order,
-        partner=then.partner,
-        individual=then.customer_number,
-        version=then.version,
-        settings=suppliers.settings_as_of(supplier.changes, order.created_at),
-        knew_version=then.newest,
-        supplier=supplier,
-        caught_up=caught_up,
-        channel_known=order.channel_known,
-    )
-
-
-def _ruled(
-    order: Order,
-    *,
-    partner: bool,
-    individual: str | None,
-    version: int | None,
-    settings: Settings,
-    knew_version: int,
-    supplier: KnownSupplier,
-    caught_up: bool,
-    channel_known: bool,
-) -> Ruled:
-    ruling = which_number(partner=partner, individual=individual, channel=order.channel, settings=settings)
-    before, after = around_as_of(replace(order, channel_known=channel_known), ruling, version, caught_up=caught_up)
-    return Ruled(
-        before=before,
-        after=after,
-        ruling=ruling,
-        routing=_routing(order, ruling.number),
-        since=LONG_AGO,
-        settings=supplier.newest,
-        knew_version=knew_version,
-        knew_change=len(supplier.changes),
-        open=is_gap(ruling),
-    )
-
-
-def _routing(order: Order, number: str | None) -> bytes:
-    """The headers by which a connector routes the order, as bytes; how many, before them, as one byte."""
-    headers = routing(order.supplier_id, order.customer_id, number)
-    return bytes([len(headers)]) + b"".join(header(name, text) for name, text in headers)
-
-
-def _answered(asked: Asked, ruled: Ruled) -> Answered:
-    order, record = asked.order, asked.record
+def _answered(told: Told, ruled: Ruled) -> Answered:
+    order, record = told.asked.order, told.asked.record
     return Answered(
-        asked.key,
-        asked.hash,
-        order.supplier_id,
-        order.order_id,
-        order.customer_id,
-        ruled.answer(order),
-        record.partition,
-        record.offset,
-        record.key,
-        order.created_at_text,
-        order.channel,
-        ruled.knew_version,
-        ruled.knew_change,
-        ruled.open,
+        event_key=told.asked.key,
+        data_hash=told.asked.hash,
+        supplier_id=order.supplier_id,
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        answer=told.answer.decode(),
+        partition=record.partition,
+        offset=record.offset,
+        record_key=record.key,
+        created_at=order.created_at,
+        channel=order.channel,
+        knew_version=ruled.knew_version,
+        knew_change=ruled.knew_change,
+        open=ruled.open,
     )
 
 
 def _cause(asked: Asked) -> Cause:
     event: Envelope = asked.order.event
     return Cause(asked.key, event.id, event.source, event.trace)
-
-
-def _enriched(told: Iterable[Told], now: str) -> list[bytes]:
-    """The records of enriched orders, all but their places in a batch: see `headers_of` for what they say of themselves."""
-    same = b"".join(
-        header(name, text)
-        for name, text in (
-            ("ce_specversion", b"1.0"),
-            ("ce_source", SOURCE),
-            ("ce_type", ORDER_ENRICHED.encode()),
-            ("ce_time", now.encode()),
-            ("content-type", b"application/json"),
-        )
-    )
-    records = []
-    for t in told:
-        asked = t.asked
-        order, key, answer = asked.order, asked.record.key, t.answer.encode()
-        event, order_id = order.event, order.order_id.encode()
-        event_id, source, data = event.id.encode(), event.source.encode(), event.data
-        own = b"%b%b%b.enriched%b%b%b%b%b%b%b%b%b" % (
-            same,
-            _ID,
-            asked.key.hex().encode(),
-            _SUBJECT,
-            varint(len(order_id)),
-            order_id,
-            _CAUSATION_ID,
-            varint(len(event_id)),
-            event_id,
-            _CAUSATION_SOURCE,
-            varint(len(source)),
-            source,
-        )
-        trace = b"".join([header(name, text) for name, text in event.trace]) if event.trace else b""
-        records.append(
-            b"".join(
-                (
-                    varint(-1) if key is None else varint(len(key)) + key,
-                    varint(_AROUND + len(answer) + len(data)),
-                    _BEFORE_ANSWER,
-                    answer,
-                    _BEFORE_ORDER,
-                    data,
-                    b"}",
-                    varint(9 + t.routing[0] + len(event.trace)),
-                    own,
-                    t.routing[1:],
-                    trace,
-                )
-            )
-        )
-    return records
-
-
-_BEFORE_ANSWER, _BEFORE_ORDER = b'{"customer_number":', b',"order":'
-_AROUND = len(_BEFORE_ANSWER) + len(_BEFORE_ORDER) + 1
-
-
-def _name(text: str) -> bytes:
-    return varint(len(text)) + text.encode()
-
-
-_ID = _name("ce_id") + varint(len("0" * 32 + ".enriched"))
-_SUBJECT, _CAUSATION_ID, _CAUSATION_SOURCE = _name("ce_subject"), _name("ce_causationid"), _name("ce_causationsource")
 
 
 def _corrected(correction: Waiting, partition: int) -> Message:

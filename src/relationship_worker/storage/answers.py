@@ -1,17 +1,17 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import Any
 
+import asyncpg
 import msgspec
-from sqlalchemy.exc import IntegrityError
 
-from relationship_worker.storage.database import Tx, rows, run
+from relationship_worker.storage.answer_rows import COLUMNS, copy_of
+from relationship_worker.storage.database import Tx, rows
+from relationship_worker.storage.periods import Period
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class Answered(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An order's event, where it lay, the answer (JSON) that it is told, and what the answer went by."""
 
     event_key: bytes  # 16
@@ -23,7 +23,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     partition: int
     offset: int
     record_key: bytes | None
-    created_at: str  # RFC 3339
+    created_at: datetime
     channel: str | None
     knew_version: int
     knew_change: int
@@ -49,82 +49,100 @@ class AnsweredBefore(Exception):
     """Some of the orders, or their events, were answered before: nothing may be committed, `remember_first` sorts it out."""
 
 
-async def remember_new(tx: Tx, answered: Sequence[Answered], *, period: int, now: datetime) -> None:
+async def remember_new(
+    tx: Tx, new: Sequence[bytes], events: Sequence[bytes], orders: Sequence[tuple[str, str]], *, period: Period
+) -> None:
     """Remember answers of which each is expected to be the first of its order and of its event. Raises AnsweredBefore.
 
-    At 60 % of the price of `remember_first`: PostgreSQL looks into each index once, while it inserts.
+    `new`: rows as `AnswerRows` makes them; `events` and `orders`: their keys. At half the price of `remember_first`, for
+    the database as for the client.
     """
-    try:
-        new = await run(tx, _INSERT + _NOT_IN_OTHER_PERIODS, _columns(answered, period, now))
-    except IntegrityError:
-        raise AnsweredBefore from None
-    if new < len(answered):
+    if await _known_elsewhere(tx, events, orders, period):
         raise AnsweredBefore
+    connection = (await tx.get_raw_connection()).driver_connection
+    assert connection is not None
+    try:
+        await connection.copy_to_table(
+            f"answers_p{period.now}", source=_once(copy_of(new)), format="binary", columns=COLUMNS
+        )
+    except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError):
+        raise AnsweredBefore from None  # deadlock: another lane has some of these orders, in another order
 
 
-async def remember_first(tx: Tx, answered: Sequence[Answered], *, period: int, now: datetime) -> set[bytes]:
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _known_elsewhere(tx: Tx, events: Sequence[bytes], orders: Sequence[tuple[str, str]], period: Period) -> bool:
+    """What no unique constraint of this period's partition tells: further events of orders, and earlier periods."""
+    known = """SELECT EXISTS (SELECT FROM repeated_orders WHERE event_key = ANY(ARRAY(
+                   SELECT substring(CAST(:events AS bytea), 16 * i - 15, 16) FROM generate_series(1, :count) AS i)))"""
+    values = {"events": b"".join(events), "count": len(events)}
+    if period.earlier:  # by name, so that each is asked by its index alone
+        asked = [
+            f"""EXISTS (SELECT FROM answers WHERE period = {earlier} AND event_key = ANY(ARRAY(
+                    SELECT substring(CAST(:events AS bytea), 16 * i - 15, 16) FROM generate_series(1, :count) AS i)))
+                OR EXISTS (SELECT FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)))
+                                       AS t (s, o)
+                           CROSS JOIN LATERAL (SELECT FROM answers WHERE period = {earlier} AND supplier_id = t.s
+                                                                         AND order_id = t.o LIMIT 1) AS a)"""
+            for earlier in period.earlier
+        ]
+        known = " OR ".join([known, *asked])
+        values |= {"suppliers": "\x1f".join([s for s, _ in orders]), "orders": "\x1f".join([o for _, o in orders])}
+    [row] = await rows(tx, f"{known} AS known", values)
+    return bool(row.known)
+
+
+async def remember_first(tx: Tx, answered: Sequence[Answered], *, period: Period, now: datetime) -> set[bytes]:
     """Remember answers, each the first of its order and of its event; the others are left out. Returns the keys of the new.
 
     Rows go in sorted by order, so that two transactions with the same orders wait for each other in one direction only;
     of several events of one order the earliest given goes in first, and stands.
     """
-    statement = f"{_INSERT}{_NOT_IN_OTHER_PERIODS} ORDER BY i ON CONFLICT DO NOTHING RETURNING event_key"
-    new = await rows(tx, statement, _columns(answered, period, now))
+    ordered = sorted(answered, key=lambda a: (a.supplier_id, a.order_id))
+    new = await rows(
+        tx,
+        """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset",
+                                answered_at, record_key, created_at, channel, knew_version, knew_change, open, period)
+           SELECT t.event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", :now, record_key,
+                  created_at, channel, version, change, open, :period
+           FROM unnest(CAST(:event_keys AS bytea[]), CAST(:hashes AS bytea[]), CAST(:suppliers AS text[]),
+                       CAST(:orders AS text[]), CAST(:customers AS text[]), CAST(:answers AS text[]),
+                       CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), CAST(:record_keys AS bytea[]),
+                       CAST(:created_at AS timestamptz[]), CAST(:channels AS text[]), CAST(:versions AS int[]),
+                       CAST(:changes AS int[]), CAST(:open AS boolean[])) WITH ORDINALITY
+                AS t (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", record_key,
+                      created_at, channel, version, change, open, i)
+           WHERE NOT EXISTS (SELECT FROM answers o WHERE o.event_key = t.event_key AND o.period <> :period)
+             AND NOT EXISTS (SELECT FROM answers o WHERE o.supplier_id = t.supplier_id AND o.order_id = t.order_id
+                                                     AND o.period <> :period)
+             AND NOT EXISTS (SELECT FROM repeated_orders r WHERE r.event_key = t.event_key)
+           ORDER BY t.i
+           ON CONFLICT DO NOTHING RETURNING event_key""",
+        {
+            "now": now,
+            "period": period.now,
+            "event_keys": [a.event_key for a in ordered],
+            "hashes": [a.data_hash for a in ordered],
+            "suppliers": [a.supplier_id for a in ordered],
+            "orders": [a.order_id for a in ordered],
+            "customers": [a.customer_id for a in ordered],
+            "answers": [a.answer for a in ordered],
+            "partitions": [a.partition for a in ordered],
+            "offsets": [a.offset for a in ordered],
+            "record_keys": [a.record_key for a in ordered],
+            "created_at": [a.created_at for a in ordered],
+            "channels": [a.channel for a in ordered],
+            "versions": [a.knew_version for a in ordered],
+            "changes": [a.knew_change for a in ordered],
+            "open": [a.open for a in ordered],
+        },
+    )
     return {row[0] for row in new}
 
 
-_INSERT = """
-INSERT INTO answers (event_key, data_hash, supplier_id, order_id, customer_id, answer, partition, "offset", answered_at,
-                     record_key, created_at, channel, knew_version, knew_change, open, period)
-SELECT event_key, data_hash, supplier_id, order_id, customer_id, answer, partition::int, "offset"::bigint, :now,
-       record_key, created_at::timestamptz, channel, version::int, change::int, open::boolean, :period
-FROM (SELECT u.*, substring(CAST(:event_keys AS bytea), 16 * i::int - 15, 16) AS event_key,
-             substring(CAST(:hashes AS bytea), 8 * i::int - 7, 8) AS data_hash
-      FROM unnest(string_to_array(:suppliers, chr(31)), string_to_array(:orders, chr(31)),
-                  string_to_array(:customers, chr(31), ''), string_to_array(:answers, chr(31)),
-                  string_to_array(:partitions, chr(31)), string_to_array(:offsets, chr(31)),
-                  CAST(:record_keys AS bytea[]), string_to_array(:instants, chr(31)),
-                  string_to_array(:channels, chr(31), ''), string_to_array(:versions, chr(31)),
-                  string_to_array(:changes, chr(31)), string_to_array(:open, chr(31))) WITH ORDINALITY
-           AS u (supplier_id, order_id, customer_id, answer, partition, "offset", record_key, created_at, channel,
-                 version, change, open, i)) AS t"""
-_NOT_IN_OTHER_PERIODS = """
-WHERE NOT EXISTS (SELECT FROM answers o WHERE o.event_key = t.event_key AND o.period <> :period)
-  AND NOT EXISTS (SELECT FROM answers o WHERE o.supplier_id = t.supplier_id AND o.order_id = t.order_id
-                                          AND o.period <> :period)
-  AND NOT EXISTS (SELECT FROM repeated_orders r WHERE r.event_key = t.event_key)"""
-
-
-def _columns(answered: Sequence[Answered], period: int, now: datetime) -> dict[str, Any]:
-    ordered = sorted(answered, key=_by_order)
-    return {
-        "event_keys": b"".join([a.event_key for a in ordered]),
-        "hashes": b"".join([a.data_hash for a in ordered]),
-        "now": now,
-        "period": period,
-        "suppliers": _BETWEEN.join([a.supplier_id for a in ordered]),
-        "orders": _BETWEEN.join([a.order_id for a in ordered]),
-        "customers": _BETWEEN.join([a.customer_id or "" for a in ordered]),
-        "answers": _BETWEEN.join([a.answer for a in ordered]),
-        "partitions": _BETWEEN.join([str(a.partition) for a in ordered]),
-        "offsets": _BETWEEN.join([str(a.offset) for a in ordered]),
-        "record_keys": [a.record_key for a in ordered],
-        "instants": _BETWEEN.join([a.created_at for a in ordered]),
-        "channels": _BETWEEN.join([a.channel or "" for a in ordered]),
-        "versions": _BETWEEN.join([str(a.knew_version) for a in ordered]),
-        "changes": _BETWEEN.join([str(a.knew_change) for a in ordered]),
-        "open": _BETWEEN.join(["1" if a.open else "0" for a in ordered]),
-    }
-
-
-_by_order = attrgetter("supplier_id", "order_id")
-
-# Columns go over as one text each: encoding arrays costs the client 0.3 µs an element. U+001F can stand in none of them:
-# ids hold no control characters, and JSON text escapes them. An id is never empty, so empty stands for null.
-_BETWEEN = "\x1f"
-
-
-async def remember_repeated(tx: Tx, repeated: Sequence[Answered], *, period: int, now: datetime) -> set[bytes]:
+async def remember_repeated(tx: Tx, repeated: Sequence[Answered], *, period: Period, now: datetime) -> set[bytes]:
     """Remember further events of answered orders, each with what it is told. Returns the keys of the new."""
     ordered = sorted(repeated, key=lambda a: a.event_key)
     new = await rows(
@@ -140,7 +158,7 @@ async def remember_repeated(tx: Tx, repeated: Sequence[Answered], *, period: int
            ON CONFLICT DO NOTHING RETURNING event_key""",
         {
             "now": now,
-            "period": period,
+            "period": period.now,
             "event_keys": [a.event_key for a in ordered],
             "hashes": [a.data_hash for a in ordered],
             "suppliers": [a.supplier_id for a in ordered],

@@ -23,7 +23,7 @@ async def use_up(tx: Tx, events: Mapping[bytes, bytes], *, now: datetime) -> dic
            WHERE NOT EXISTS (SELECT FROM inbox o WHERE o.event_key = key AND o.period <> :period)
            ORDER BY key
            ON CONFLICT DO NOTHING RETURNING event_key""",
-        {"keys": keys, "hashes": [events[key] for key in keys], "now": now, "period": period},
+        {"keys": keys, "hashes": [events[key] for key in keys], "now": now, "period": period.now},
     )
     before = set(keys) - {row.event_key for row in new}
     if not before:

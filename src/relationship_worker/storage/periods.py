@@ -6,7 +6,7 @@ everybody who inserts waits for everybody else; afterwards nobody inserts into t
 transaction lives longer than 50 s. Only the database's clock counts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,10 +21,25 @@ ANSWERS = ("answers", "repeated_orders", "corrections")
 INBOX = ("inbox",)
 
 
-async def enter(tx: Tx) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """The period that a transaction inserts into, and the earlier ones that are kept."""
+
+    now: int
+    earlier: Sequence[int]
+
+
+async def enter(tx: Tx) -> Period:
     """The period that this transaction inserts into. Before any row is locked: around a change it waits for others."""
-    [row] = await rows(tx, "SELECT enter_period() AS period")
-    return int(row.period)
+    [row] = await rows(
+        tx,
+        r"""WITH entered AS MATERIALIZED (SELECT enter_period() AS now)
+            SELECT now, ARRAY(SELECT substring(c.relname FROM '\d+$')::int AS period
+                              FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                              WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\d+$')::int < now
+                              ORDER BY period) AS earlier FROM entered""",
+    )
+    return Period(now=int(row.now), earlier=row.earlier)
 
 
 @dataclass(frozen=True, kw_only=True)
