@@ -18,15 +18,25 @@ def resident_bytes(pid: int) -> int:
 
 
 def cpu_seconds_of(name: str) -> float:
-    """Of all processes of this name, those that have ended under them included."""
-    total = 0.0
+    """Of this process's descendants of this name, those that have ended under them included."""
+    parents: dict[int, int] = {}
+    seconds: dict[int, float] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 stat = (folder / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
+            fields = stat.rpartition(")")[2].split()
+            parents[int(folder.name)] = int(fields[1])
             if stat[stat.index("(") + 1 : stat.rindex(")")] == name:
-                fields = stat.rpartition(")")[2].split()
-                total += sum(int(fields[i]) for i in (11, 12)) / _TICKS
-    return total
+                seconds[int(folder.name)] = sum(int(fields[i]) for i in (11, 12)) / _TICKS
+    return sum(spent for pid, spent in seconds.items() if _descends(pid, parents))
+
+
+def _descends(pid: int, parents: dict[int, int]) -> bool:
+    while pid in parents:
+        if pid == os.getpid():
+            return True
+        pid = parents[pid]
+    return False

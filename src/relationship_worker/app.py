@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -52,6 +53,7 @@ log = structlog.get_logger()
 STOP_SECONDS = 9.0  # from the signal to the exit, whatever hangs; ten are promised
 CONSUMER_STOP_SECONDS = 2.0  # to leave the group; without it the group waits for the session's end
 GC_THRESHOLD = 200_000  # objects; some batches' worth
+MALLOC_KEEPS_BYTES = 32 * 1024 * 1024  # of freed memory, the most that glibc takes for its threshold
 WATCH_EVERY = 2.0  # seconds between two looks at what may die in silence
 
 
@@ -106,6 +108,7 @@ def _ids_kept_days(settings: Settings) -> dict[str, int]:
 async def run(settings: Settings, only: Only | None) -> None:
     """Run until SIGTERM or SIGINT: finish what is in hand, commit, leave the group. Raises CannotStart."""
     _calm_the_garbage_collector()
+    _keep_freed_memory()
     _cancel_on_signal()
     engine = database(settings)
     kafka = connection(settings)
@@ -282,6 +285,18 @@ class Worker:
         await self._subscription.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
+
+
+def _keep_freed_memory() -> None:
+    """Batches take and give back some megabytes many times a second: the C library would hand each page to the system and
+    take it again, which cost a twelfth of the CPU. Where it is not glibc, all stays as it is."""
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_TRIM_THRESHOLD, MALLOC_KEEPS_BYTES)
+        library.mallopt(_M_MMAP_THRESHOLD, MALLOC_KEEPS_BYTES)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def _calm_the_garbage_collector() -> None:

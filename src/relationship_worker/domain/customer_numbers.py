@@ -1,8 +1,6 @@
 """Which customer number goes onto an order, and why."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from relationship_worker.domain.supplier import PartnerWithoutNumber, PublicCatalogue, Settings
@@ -23,8 +21,7 @@ class Source(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """A row of the decision table, applied: the number that goes onto an order, and why."""
 
     number: str | None
@@ -33,15 +30,11 @@ class Ruling:
     rule: int
     private_catalogue: bool = False  # row 6: a customer who is not a partner ordered from a partner's catalogue
 
-    def __hash__(self) -> int:
-        return hash((self.number, self.rule))  # rulings are looked up for every order; over all fields costs 1 µs
-
 
 PARTNER_WITHOUT_NUMBER = "partner_without_number"
 DEFAULT_MISSING = "default_missing"
 
 
-@lru_cache(maxsize=65_536)  # a ruling is a few hundred bytes; customers order again and again under the same facts
 def which_number(*, partner: bool, individual: str | None, channel: Channel | None, settings: Settings) -> Ruling:
     """The decision table: all facts as of the order's creation. `individual` counts only of a partner."""
     default = settings.default_customer_number

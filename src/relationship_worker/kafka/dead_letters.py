@@ -28,9 +28,10 @@ def read_all(
     """
     readable: list[T] = []
     set_aside: SetAside = []
+    has_failed = lane.has_failed
     for record in records:
         try:
-            if lane.is_given_up(record.offset):
+            if has_failed and lane.is_given_up(record.offset):
                 raise InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
             readable.append(read(record))
         except InvalidMessage as why:

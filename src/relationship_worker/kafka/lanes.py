@@ -163,6 +163,11 @@ class Lane:
             offset = self._last.start
             self._failures[offset] = self._failures.get(offset, 0) + 1
 
+    @property
+    def has_failed(self) -> bool:
+        """True where the worker itself has failed on some record."""
+        return bool(self._failures)
+
     def is_given_up(self, offset: int) -> bool:
         """True for a record on which the worker failed as often as it tries."""
         return self._failures.get(offset, 0) >= TRIES

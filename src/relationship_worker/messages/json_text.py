@@ -40,7 +40,8 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
     if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
         _check_depth(text)
     try:
-        text.decode()  # the decoder takes any bytes inside strings
+        if not text.isascii():
+            text.decode()  # the decoder takes any bytes inside strings
         return decoder.decode(text)
     except UnicodeDecodeError:
         raise NotJson("is not UTF-8") from None

@@ -58,7 +58,7 @@ def read_order(event: Envelope) -> Order:
     except json_text.WrongShape as why:
         raise InvalidMessage(Reason.INVALID_DATA, f"the order does not fit its type: {why}") from None
     order_id, supplier_id, customer_id = data.order_id, data.supplier_id, data.customer_id
-    if not 0 < len(order_id) <= MAX_ORDER_ID or order_id.strip() != order_id or has_hidden_characters(order_id):
+    if not (0 < len(order_id) <= MAX_ORDER_ID and _is_visible(order_id)):
         detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
         raise InvalidMessage(Reason.INVALID_DATA, detail)
     if not _is_supplier_id(supplier_id):
@@ -74,6 +74,10 @@ def read_order(event: Envelope) -> Order:
     raw = bytes(data.channel)
     channel, known = (_CHANNELS[raw], True) if raw in _CHANNELS else _other_channel(raw)
     return Order(event, order_id, supplier_id, customer_id, created_at, written_anew(text, created_at), channel, known)
+
+
+def _is_visible(text: str) -> bool:
+    return text.strip() == text and not has_hidden_characters(text)
 
 
 @lru_cache(maxsize=10_000)  # a megabyte; suppliers are few, and each has many orders

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
-from relationship_worker.kafka.enriched_records import EnrichedRecords, Routing, routing_headers
+from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
 from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
@@ -74,14 +74,14 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     hash: bytes
 
 
-class Told(msgspec.Struct, frozen=True, gc=False):
-    """An order and the answer (JSON) that goes beside it; `first`: nobody was told one before."""
+@dataclass(kw_only=True)
+class Outcome:
+    """What a batch comes to: records of enriched orders (all but their places in a batch), and what goes beside them."""
 
-    asked: Asked
-    answer: bytes
-    number: str | None
-    routing: Routing
-    first: bool
+    enriched: list[bytes] = field(default_factory=list)
+    missing: list[Message] = field(default_factory=list)
+    set_aside: SetAside = field(default_factory=list)
+    told_again: int = 0
 
 
 @dataclass(kw_only=True)
@@ -130,13 +130,11 @@ class OrdersRoad:
         if batch is None:
             return 0
         asked, set_aside = read_all(self.lane, batch.records, self._read)
-        told: list[Told] = []
-        if asked:
-            told, conflicts = await self._answer(asked)
-            set_aside += conflicts
+        outcome = await self._answer(asked) if asked else Outcome()
+        outcome.set_aside += set_aside
         corrected = await self._corrections_behind(batch.next_position)
-        await self._tell(told, set_aside, corrected, batch.next_position)
-        self._log(batch, told, set_aside, corrected)
+        await self._tell(outcome, corrected, batch.next_position)
+        self._log(batch, outcome, corrected)
         return len(batch.records) + len(corrected)
 
     async def close(self) -> None:
@@ -148,7 +146,7 @@ class OrdersRoad:
         order = read_order(event)
         return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
 
-    async def _answer(self, asked: Sequence[Asked]) -> tuple[list[Told], SetAside]:
+    async def _answer(self, asked: Sequence[Asked]) -> Outcome:
         """Answer by the facts of every decision that was published before the batch was fetched, and remember it."""
         ends = await self.ends.now()
         patience = asyncio.get_running_loop().time() + self.freshness_seconds
@@ -173,56 +171,61 @@ class OrdersRoad:
             end <= applied.get((self.kafka.plain(place.topic), place.partition), 0) for place, end in ends.items()
         )
 
-    async def _answer_in(
-        self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool
-    ) -> tuple[list[Told], SetAside]:
+    async def _answer_in(self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool) -> Outcome:
         now = datetime.now(UTC)
         ruled = await rule(tx, self.known, [a.order for a in asked], caught_up=caught_up)
-        told = [
-            Told(a, r.before + a.order.created_at_text.encode() + r.after, r.ruling.number, r.routing, True)
-            for a, r in zip(asked, ruled, strict=True)
-        ]
-        if not self.repeats_expected:
-            await self._remember_new(tx, period, told, ruled, now)
-            return told, []
-        given = [_answered(t, r) for t, r in zip(told, ruled, strict=True)]
+        if self.repeats_expected:
+            return await self._answer_some(tx, period, asked, ruled, now)
+        return await self._answer_all(tx, period, asked, ruled, now)
+
+    async def _answer_all(
+        self, tx: Tx, period: Period, asked: Sequence[Asked], ruled: Sequence[Ruled], now: datetime
+    ) -> Outcome:
+        """Each is the first event of its order: nearly always so. Raises AnsweredBefore where it is not."""
+        row = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
+        enriched = EnrichedRecords(write_time(now)).record
+        outcome = Outcome()
+        rows: list[bytes] = []
+        for a, r in zip(asked, ruled, strict=True):  # once over each order, while the processor's cache still has it
+            order, record = a.order, a.record
+            answer = r.before + order.created_at_text.encode() + r.after
+            rows.append(
+                row(r.stored, a.key, a.hash, record.offset, order.created_at, order.order_id, answer, record.key)
+            )
+            outcome.enriched.append(enriched(record.key, order.event, a.key, order.order_id, answer, r.routing))
+            if r.ruling.number is None:
+                outcome.missing.append(_missing(a, r.ruling.reason, now))
+        events = [a.key for a in asked]
+        orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
+        await answers.remember_new(tx, rows, events, orders, period=period)
+        return outcome
+
+    async def _answer_some(
+        self, tx: Tx, period: Period, asked: Sequence[Asked], ruled: Sequence[Ruled], now: datetime
+    ) -> Outcome:
+        """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
+        given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
         for answered in given:
             firsts.setdefault(answered.event_key, answered)
         new = await answers.remember_first(tx, list(firsts.values()), period=period, now=now)
         self.repeats_expected = len(new) < len(asked)
-        return await self._sort_out(tx, period, asked, given, now=now)
-
-    async def _remember_new(
-        self, tx: Tx, period: Period, told: Sequence[Told], ruled: Sequence[Ruled], now: datetime
-    ) -> None:
-        build = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
-        new = [
-            build(
-                r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, t.answer, a.record.key
-            )
-            for t, a, r in zip(told, [t.asked for t in told], ruled, strict=True)
-        ]
-        events = [t.asked.key for t in told]
-        orders = [(t.asked.order.supplier_id, t.asked.order.order_id) for t in told] if period.earlier else []
-        await answers.remember_new(tx, new, events, orders, period=period)
-
-    async def _sort_out(
-        self, tx: Tx, period: Period, asked: Sequence[Asked], fresh: Sequence[Answered], *, now: datetime
-    ) -> tuple[list[Told], SetAside]:
-        """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
-        known = await self._remember_further_events(tx, period, fresh, now=now)
-        told: list[Told] = []
-        conflicts: SetAside = []
+        known = await self._remember_further_events(tx, period, given, now=now)
+        enriched = EnrichedRecords(write_time(now)).record
+        outcome = Outcome()
         for a in asked:
-            answered = known[a.key]
-            if answered.data_hash != a.hash:
-                conflicts.append((a.record, CONFLICT))
-            elif (answered.partition, answered.offset) == (a.record.partition, a.record.offset):
-                number = read_answer(answered.answer).number
-                headers = routing_headers(routing(a.order.supplier_id, a.order.customer_id, number))
-                told.append(Told(a, answered.answer.encode(), number, headers, answered.first))
-        return told, conflicts
+            before, order = known[a.key], a.order
+            if before.data_hash != a.hash:
+                outcome.set_aside.append((a.record, CONFLICT))
+            elif (before.partition, before.offset) == (a.record.partition, a.record.offset):
+                answer = read_answer(before.answer)
+                headers = routing_headers(routing(order.supplier_id, order.customer_id, answer.number))
+                text = before.answer.encode()
+                outcome.enriched.append(enriched(a.record.key, order.event, a.key, order.order_id, text, headers))
+                outcome.told_again += not before.first
+                if answer.number is None and before.first:
+                    outcome.missing.append(_missing(a, answer.reason, now))
+        return outcome
 
     async def _remember_further_events(
         self, tx: Tx, period: Period, fresh: Sequence[Answered], *, now: datetime
@@ -256,53 +259,44 @@ class OrdersRoad:
         self.held_back = waiting[len(due)].after if len(due) < len(waiting) else 0
         return due
 
-    async def _tell(
-        self, told: Sequence[Told], set_aside: SetAside, corrected: Sequence[Waiting], position: int
-    ) -> None:
-        now = datetime.now(UTC)
+    async def _tell(self, outcome: Outcome, corrected: Sequence[Waiting], position: int) -> None:
         partition = self.lane.place.partition
         place = (ENRICHED_ORDERS, partition % self.partitioner.count(ENRICHED_ORDERS))
-        build = EnrichedRecords(write_time(now)).record
-        enriched = [
-            build(t.asked.record.key, t.asked.order.event, t.asked.key, t.asked.order.order_id, t.answer, t.routing)
-            for t in told
-        ]
-        messages = [_missing(t, now) for t in told if t.number is None and t.first]
-        messages += dead_letters(self.kafka, set_aside)
+        messages = outcome.missing + dead_letters(self.kafka, outcome.set_aside)
         messages += [_corrected(correction, partition) for correction in corrected]
         placed = ((message, self.partitioner.place(message, partition)) for message in messages)
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.tell(
-            placed, {self.lane.place: position}, records={place: enriched}, note=str(last) if last else ""
+            placed, {self.lane.place: position}, records={place: outcome.enriched}, note=str(last) if last else ""
         )
         if corrected:
             self.corrected = last
             async with transaction(self.database) as tx:
                 await corrections.told(tx, partition, up_to=last)
 
-    def _log(self, batch: Batch, told: Sequence[Told], set_aside: SetAside, corrected: Sequence[Waiting]) -> None:
+    def _log(self, batch: Batch, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
         if batch.records or corrected:
             log.info(
                 "orders",
                 partition=self.lane.place.partition,
                 position=batch.next_position,
-                answered=sum(answer.first for answer in told),
-                told_again=sum(not answer.first for answer in told),
-                dead_letters=Counter(why.reason for _, why in set_aside),
+                answered=len(outcome.enriched) - outcome.told_again,
+                told_again=outcome.told_again,
+                dead_letters=Counter(why.reason for _, why in outcome.set_aside),
                 corrected=len(corrected),
-                duplicates=len(batch.records) - len(told) - len(set_aside),
+                duplicates=len(batch.records) - len(outcome.enriched) - len(outcome.set_aside),
             )
 
 
-def _answered(told: Told, ruled: Ruled) -> Answered:
-    order, record = told.asked.order, told.asked.record
+def _answered(asked: Asked, ruled: Ruled) -> Answered:
+    order, record = asked.order, asked.record
     return Answered(
-        event_key=told.asked.key,
-        data_hash=told.asked.hash,
+        event_key=asked.key,
+        data_hash=asked.hash,
         supplier_id=order.supplier_id,
         order_id=order.order_id,
         customer_id=order.customer_id,
-        answer=told.answer.decode(),
+        answer=(ruled.before + order.created_at_text.encode() + ruled.after).decode(),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,
@@ -337,12 +331,9 @@ def _corrected(correction: Waiting, partition: int) -> Message:
     return message.to(partition)
 
 
-def _missing(told: Told, now: datetime) -> Message:
-    order = told.asked.order
+def _missing(asked: Asked, reason: str | None, now: datetime) -> Message:
+    order = asked.order
     event = CustomerNumberMissing(
-        supplier_id=order.supplier_id,
-        customer_id=order.customer_id,
-        order_id=order.order_id,
-        reason=read_answer(told.answer).reason or "",
+        supplier_id=order.supplier_id, customer_id=order.customer_id, order_id=order.order_id, reason=reason or ""
     )
-    return event_message(event, _cause(told.asked), suffix="missing", now=now, subject=order.order_id)
+    return event_message(event, _cause(asked), suffix="missing", now=now, subject=order.order_id)

@@ -26,7 +26,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Known(msgspec.Struct):
+class Known(msgspec.Struct, eq=False):
     """The newest version of a relationship; version 0: nothing is known. Changed in place when another becomes known."""
 
     version: int = 0
@@ -36,7 +36,7 @@ class Known(msgspec.Struct):
     derived: dict[Any, Any] = {}
 
 
-class KnownSupplier(msgspec.Struct):
+class KnownSupplier(msgspec.Struct, eq=False):
     """All changes of a supplier's settings, oldest first; change n is the n-th. Changed in place."""
 
     changes: list[KnownSettings]
@@ -78,11 +78,10 @@ class KnownFacts:
 
     async def customers(self, tx: Tx, pairs: Sequence[CustomerOf]) -> list[Known]:
         """The newest version of each relationship. Look first."""
-        get = self._relationships.get
-        found = [get(pair) for pair in pairs]
-        missing = {pair for pair, known in zip(pairs, found, strict=True) if known is None}
-        if not missing:
+        found = self._relationships.get_all(pairs)
+        if None not in found:
             return found  # type: ignore[return-value]
+        missing = {pair for pair, known in zip(pairs, found, strict=True) if known is None}
         loaded = await self._load_customers(tx, missing)
         return [known or loaded[pair] for pair, known in zip(pairs, found, strict=True)]
 
@@ -171,6 +170,13 @@ class _Recent(Generic[K, V]):
             if value is not None:
                 self._young[key] = value
         return value
+
+    def get_all(self, keys: Sequence[K]) -> list[V | None]:
+        """Of each key: what `get` gives."""
+        found = list(map(self._young.get, keys))
+        if None in found:
+            return [self.get(key) if value is None else value for key, value in zip(keys, found, strict=True)]
+        return found
 
     def put(self, values: dict[K, V]) -> None:
         """Hold these, too."""
