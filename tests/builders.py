@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import settings
 
+from relationship_worker.domain.customer_numbers import Ruling
 from relationship_worker.domain.relationship import (
     Changed,
     Input,
@@ -18,6 +19,7 @@ from relationship_worker.domain.relationship import (
     decide,
 )
 from relationship_worker.messages.envelope import Envelope
+from relationship_worker.messages.orders import Order, around_as_of
 
 patient = settings(deadline=None)  # how long one example takes says nothing on a machine that is shared
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday; the moment at which nothing special happens
@@ -115,6 +117,25 @@ def an_event(type_: str, data: Mapping[str, object] | str | bytes) -> Envelope:
         data = json.dumps(data)
     raw = data.encode() if isinstance(data, str) else data
     return Envelope(id="e-1", source="/marketplace", type=type_, time=NOON, time_text="2026-03-02T12:00:00Z", data=raw)
+
+
+def an_order_event(
+    data: bytes, *, id_: str = "e-1", source: str = "/marketplace", trace: tuple[tuple[str, bytes], ...] = ()
+) -> Envelope:
+    """An opened event of an order."""
+    return Envelope(id_, source, ORDER_CREATED, NOON, "2026-03-02T12:00:00Z", data, trace)
+
+
+def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool = True) -> str:
+    """The ANSWER to an order as JSON text."""
+    before, after = around_as_of(
+        ruling,
+        version,
+        no_customer=order.customer_id is None,
+        unknown_channel=not order.channel_known,
+        caught_up=caught_up,
+    )
+    return before + order.created_at_text + after
 
 
 PAIR = {"supplier_id": "s-1", "customer_id": "c-1"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from builders import write_answer
 from relationship_worker.domain.corrections import Facts, KnownSettings, KnownVersion, due
 from relationship_worker.domain.customer_numbers import which_number
 from relationship_worker.domain.supplier import BUILT_IN, changed
@@ -15,7 +16,6 @@ from relationship_worker.messages.orders import (
     ORDER_TYPES,
     Answer,
     read_order,
-    write_answer,
     write_correction,
 )
 from relationship_worker.messages.times import read_time

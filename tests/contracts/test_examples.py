@@ -18,20 +18,22 @@ from contracts.published import (
     types_by_topic,
     violations,
 )
+from read_back import read_back
 from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, changed
+from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason, event_key, open_envelope
 from relationship_worker.messages.incoming import SettingsInput, read_input
-from relationship_worker.messages.orders import ORDER_CREATED, ORDER_ENRICHED, enriched_value, read_answer, read_order
+from relationship_worker.messages.orders import ORDER_CREATED, ORDER_ENRICHED, read_answer, read_order
 from relationship_worker.messages.outgoing import (
     Cause,
     CustomerNumberCorrected,
     correction_message,
     dead_letter,
     event_message,
-    headers_of,
 )
 from relationship_worker.messages.times import read_time, write_time
 
+ROUTING_HEADERS = {"ce_supplierid", "ce_customerid", "ce_customernumber"}
 BINARY_INPUTS = [example for example in examples() if example.is_input and example.kind != STRUCTURED]
 STRUCTURED_INPUTS = [example for example in examples() if example.kind == STRUCTURED]
 ORDERS = [example for example in examples() if example.kind == ORDER_CREATED]
@@ -140,19 +142,20 @@ def test_an_example_of_an_enriched_order_is_what_the_worker_writes(example: Exam
     answer = json.dumps(example.data["customer_number"])
     assert cause.value is not None
 
-    value = enriched_value(answer, cause.value)
-
-    assert json.loads(value) == example.data
-    assert read_answer(answer).number == example.headers.get("ce_customernumber")
-    assert example.key == cause.key
-    common = headers_of(
-        _cause(example),
-        suffix="enriched",
-        type_=ORDER_ENRICHED,
-        subject=cause.data["order_id"] if cause.data else "",
-        now=example.headers["ce_time"],
+    told = EnrichedRecords(example.headers["ce_time"]).record(
+        cause.record_key,
+        open_envelope(cause.record_headers, cause.value, [cause.kind]),
+        _cause(example).key,
+        example.headers["ce_subject"],
+        answer.encode(),
+        routing_headers([(name, text) for name, text in example.record_headers if name in ROUTING_HEADERS]),
     )
-    assert example.record_headers[: len(common)] == common
+    [[(key, value, headers)]] = read_back([told])
+
+    assert json.loads(value or b"") == example.data
+    assert key == example.record_key
+    assert headers == example.record_headers
+    assert read_answer(answer).number == example.headers.get("ce_customernumber")
     assert {name for name in example.headers if not name.startswith("ce_")} <= {"content-type", "traceparent"}
 
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from builders import ORDER_CREATED, an_event, an_order
+from builders import ORDER_CREATED, an_event, an_order, write_answer
 from relationship_worker.domain.customer_numbers import Ruling, Source
-from relationship_worker.messages.orders import Answer, enriched_value, read_answer, read_order, write_answer
+from relationship_worker.messages.orders import Answer, read_answer, read_order
 
 OF_A_PARTNER = Ruling(number="00042", source=Source.PARTNER, reason=None, rule=1)
 NOT_A_PARTNER = Ruling(number="D", source=Source.DEFAULT, reason="not_a_partner", rule=5)
@@ -96,17 +96,3 @@ def test_an_answer_is_read_back():
         as_of="2026-03-02T12:00:00Z",
         flags=["unknown_channel", "decisions_not_caught_up"],
     )
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        b'{"order_id":"o-1","price":2.10}',
-        b'{ "price" : 1e-999 , "price" : 12345678901234567890.10 }',
-        '{"bom":"\ufeff","x":"\\ud800","%s":"%b"}'.encode(),
-    ],
-)
-def test_the_order_is_passed_on_byte_for_byte_beside_the_answer(order):
-    value = enriched_value('{"number":"4711"}', order)
-
-    assert value == b'{"customer_number":{"number":"4711"},"order":' + order + b"}"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import patient
-from relationship_worker.messages.times import InvalidTime, read_time, write_time
+from relationship_worker.messages.times import InvalidTime, read_time, write_time, written_anew
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,23 @@ def test_a_time_is_written_in_utc(time, text):
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC)))
 def test_what_is_written_is_read_back(time):
     assert read_time(write_time(time)) == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-02T12:00:00Z",
+        "2026-03-02T12:00:00.000Z",
+        "2026-03-02T12:00:00.120Z",
+        "2026-03-02T12:00:00.000120Z",
+        "2026-03-02T12:00:00.123456789Z",
+        "2026-03-02t12:00:00.5z",
+        "2026-03-02T12:00:00.123+00:00",
+        "2026-03-02T14:00:00+02:00",
+        "2026-03-02T12:00:00.1Z",
+    ],
+)
+def test_a_time_is_written_anew_as_it_would_be_from_the_instant(text):
+    time = read_time(text)
+
+    assert written_anew(text, time) == write_time(time)

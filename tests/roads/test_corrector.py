@@ -54,7 +54,7 @@ async def default_set(database, number: str, *, change: int = 1, supplier: str =
 
 async def answered(database, *given: answers.Answered) -> None:
     async with transaction(database) as tx:
-        await answers.remember_new(tx, given, period=await periods.enter(tx), now=NOON)
+        await answers.remember_first(tx, given, period=await periods.enter(tx), now=NOON)
 
 
 async def told(database) -> list[tuple[str, str | None]]:
@@ -77,7 +77,7 @@ async def test_an_answer_that_is_being_given_while_the_fact_becomes_known_is_wai
         looking = asyncio.create_task(corrector.run_once())
         await asyncio.wait([looking], timeout=0.1)
         assert not looking.done()
-        await answers.remember_new(answering, [unanswered(1, "o-1")], period=await periods.enter(answering), now=NOON)
+        await answers.remember_first(answering, [unanswered(1, "o-1")], period=await periods.enter(answering), now=NOON)
 
     await looking
     await all_looked_at(corrector)

@@ -1,22 +1,24 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from builders import NOON
-from relationship_worker.messages.times import write_time
+from relationship_worker.storage.answer_rows import AnswerRows, known_facts
 from relationship_worker.storage.answers import (
     Answered,
+    AnsweredBefore,
     ToldBefore,
     events_before,
     remember_first,
+    remember_new,
     remember_repeated,
     told_last,
 )
-from relationship_worker.storage.database import rows, transaction
-from relationship_worker.storage.periods import enter
+from relationship_worker.storage.database import rows, run, transaction
+from relationship_worker.storage.periods import Period, enter
 from storage.locks import somebody_waits_for_a_lock
 
 
@@ -38,7 +40,7 @@ def an_answer(
             "partition": 0,
             "offset": event,
             "record_key": b"k",
-            "created_at": write_time(created_at),
+            "created_at": created_at,
             "channel": None,
             "knew_version": 0,
             "knew_change": 0,
@@ -192,7 +194,7 @@ async def test_what_a_correction_needs_of_the_order_is_kept(database, channel):
 
     async with transaction(database) as tx:
         found = await rows(tx, 'SELECT record_key, created_at, channel, open FROM answers ORDER BY "offset"')
-    assert [(row.record_key, write_time(row.created_at), row.channel, row.open) for row in found] == [
+    assert [(row.record_key, row.created_at, row.channel, row.open) for row in found] == [
         (g.record_key, g.created_at, g.channel, g.open) for g in given
     ]
 
@@ -260,3 +262,102 @@ async def test_many_workers_with_the_same_orders_agree_on_one_answer_each(databa
     last = await told(database, *(f"o-{n}" for n in range(50)))
     by_event = {a.event_key: a for worker in range(4) for a in batch(worker)}
     assert last == {by_event[k].order: by_event[k].answer for keys in new for k in keys}
+
+
+def a_row(answer: Answered, period: Period) -> bytes:
+    facts = known_facts(
+        answer.supplier_id,
+        answer.customer_id,
+        answer.channel,
+        answer.knew_version,
+        answer.knew_change,
+        is_open=answer.open,
+    )
+    return AnswerRows(partition=answer.partition, period=period.now, now=NOON).row(
+        facts,
+        answer.event_key,
+        answer.data_hash,
+        answer.offset,
+        answer.created_at,
+        answer.order_id,
+        answer.answer.encode(),
+        answer.record_key,
+    )
+
+
+async def remember_as_new(tx, *answered: Answered) -> None:
+    period = await enter(tx)
+    rows_, events = [a_row(a, period) for a in answered], [a.event_key for a in answered]
+    await remember_new(tx, rows_, events, [a.order for a in answered], period=period)
+
+
+async def as_new(database, *answered: Answered) -> None:
+    async with transaction(database) as tx:
+        await remember_as_new(tx, *answered)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"customer_id": None, "record_key": None, "channel": "private", "open": True},
+        {"order": "Bestellung 1/ß\t\\N", "answer": '{"number":"\\\\ Ä"}', "record_key": b"\x00\xff" * 2_000},
+        {"created_at": datetime(2000, 1, 1, tzinfo=UTC), "knew_version": 2**31 - 1, "offset": 2**40, "partition": 999},
+        {"created_at": datetime(2199, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), "knew_change": 7},
+    ],
+)
+async def test_new_answers_are_stored_like_any_other(database, fields):
+    answer = an_answer(1, **fields)
+    stored = []
+
+    for remember in (as_new, remembered):
+        await remember(database, answer)
+        async with transaction(database) as tx:
+            stored += await rows(tx, "SELECT * FROM answers")
+            await run(tx, "DELETE FROM answers")
+
+    assert stored[0] == stored[1]
+
+
+@pytest.mark.parametrize("again", [an_answer(1, "o-2"), an_answer(2, "o-1"), an_answer(1, "o-1")])
+async def test_answers_that_are_not_new_are_refused_as_a_whole(database, again):
+    await as_new(database, an_answer(1, "o-1"))
+
+    with pytest.raises(AnsweredBefore):
+        await as_new(database, an_answer(9, "o-9"), again)
+
+    assert list(await told(database, "o-1", "o-2", "o-9")) == [("s-1", "o-1")]
+
+
+async def test_a_further_event_of_an_order_is_not_new(database):
+    async with transaction(database) as tx:
+        await remember_repeated(tx, [an_answer(2)], period=await enter(tx), now=NOON)
+
+    with pytest.raises(AnsweredBefore):
+        await as_new(database, an_answer(2, "o-9"))
+
+
+async def test_an_order_that_another_lane_answers_right_now_is_not_new(database):
+    async with transaction(database) as tx:
+        await remember_as_new(tx, an_answer(1, "o-1"))
+        second = asyncio.create_task(as_new(database, an_answer(2, "o-1")))
+        await somebody_waits_for_a_lock(database)
+
+    with pytest.raises(AnsweredBefore):
+        await second
+
+
+async def test_lanes_with_the_same_orders_in_another_order_do_not_wait_for_ever(database):
+    async with transaction(database) as tx:
+        await remember_as_new(tx, an_answer(1, "a"))
+        second = asyncio.create_task(as_new(database, an_answer(5, "b"), an_answer(6, "a")))
+        await somebody_waits_for_a_lock(database)
+        first = asyncio.create_task(remember_as_new(tx, an_answer(2, "b")))
+
+        ended = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert [type(end) for end in ended].count(AnsweredBefore) == 1
+
+
+async def test_a_batch_without_orders_is_remembered(database):
+    await as_new(database)

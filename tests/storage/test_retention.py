@@ -9,10 +9,16 @@ from sqlalchemy.exc import DBAPIError
 from builders import NOON
 from relationship_worker.roads.retention import Retention
 from relationship_worker.storage import inbox, periods
-from relationship_worker.storage.answers import events_before, remember_first, remember_repeated, told_last
+from relationship_worker.storage.answers import (
+    AnsweredBefore,
+    events_before,
+    remember_first,
+    remember_repeated,
+    told_last,
+)
 from relationship_worker.storage.database import alone, migrate, rows, run, transaction
 from storage.locks import somebody_waits_for_a_lock
-from storage.test_answers import an_answer, as_told, key
+from storage.test_answers import an_answer, as_new, as_told, key
 
 DAY = timedelta(days=1)
 EVENT, DATA, OTHER = b"e" * 16, b"d" * 8, b"o" * 8
@@ -88,6 +94,19 @@ async def test_the_first_answer_stands_over_periods(periods_of_a_spring):
         assert await told_last(tx, [("s-1", "o-1")]) == {("s-1", "o-1"): '"first"'}
         assert await events_before(tx, [key(1)]) == {key(1): as_told(an_answer(1, answer='"first"'))}
     assert await parts(database) == [("answers", 1), ("answers", 1)]
+
+
+@pytest.mark.parametrize("again", [an_answer(1, "o-2"), an_answer(2, "o-1")])
+async def test_an_answer_of_an_earlier_period_is_known_to_whoever_expects_new_ones(periods_of_a_spring, again):
+    database = periods_of_a_spring
+    await as_new(database, an_answer(1, "o-1"))
+    await next_period(database)
+    await as_new(database, an_answer(3, "o-3"))
+    await next_period(database)
+
+    with pytest.raises(AnsweredBefore):
+        await as_new(database, an_answer(4, "o-4"), again)
+    await as_new(database, an_answer(4, "o-4"))
 
 
 async def test_an_event_is_used_up_over_periods(periods_of_a_spring):

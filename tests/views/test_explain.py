@@ -4,11 +4,11 @@ from datetime import datetime
 
 import pytest
 
-from builders import minutes_after_noon
+from builders import minutes_after_noon, write_answer
 from relationship_worker.domain.customer_numbers import Ruling, Source
 from relationship_worker.domain.supplier import Settings
 from relationship_worker.messages.envelope import Envelope
-from relationship_worker.messages.orders import Order, write_answer
+from relationship_worker.messages.orders import Order
 from relationship_worker.messages.outgoing import Cause
 from relationship_worker.messages.times import write_time
 from relationship_worker.storage import answers, periods, suppliers
@@ -39,10 +39,10 @@ async def was_told(
     answered = Answered(
         event_key=b"k" * 16, data_hash=b"h" * 8, supplier_id=SHOP, order_id="O-1", customer_id=customer,
         answer=write_answer(order, ruling, version, caught_up=True), partition=3, offset=17, record_key=None,
-        created_at=write_time(at), channel=None, knew_version=version or 0, knew_change=knew_change, open=ruling.number is None,
+        created_at=at, channel=None, knew_version=version or 0, knew_change=knew_change, open=ruling.number is None,
     )  # fmt: skip
     async with transaction(desk.database) as tx:
-        await answers.remember_new(tx, [answered], period=await periods.enter(tx), now=minutes_after_noon(1))
+        await answers.remember_first(tx, [answered], period=await periods.enter(tx), now=minutes_after_noon(1))
 
 
 async def has_defaults(desk: Desk, *defaults: str | None) -> None:

@@ -13,7 +13,7 @@ from relationship_worker.messages.outgoing import SOURCE
 
 _VALUE, _ORDER, _END = b'{"customer_number":', b',"order":', b"}"
 _AROUND = len(_VALUE) + len(_ORDER) + len(_END)
-_OWN_HEADERS = 9  # specversion, source, type, time, content-type, id, subject, causationid, causationsource
+_OWN_HEADERS = 9  # those of `outgoing.headers_of`
 _SUFFIX = b".enriched"
 
 
@@ -21,7 +21,7 @@ def _name(name: bytes) -> bytes:
     return LENGTHS[len(name)] + name
 
 
-_ID = _name(b"ce_id") + LENGTHS[2 * 16 + len(_SUFFIX)]
+_BEFORE_ID = header("ce_specversion", b"1.0") + _name(b"ce_id") + LENGTHS[2 * 16 + len(_SUFFIX)]
 _SUBJECT = _name(b"ce_subject")
 _CAUSATION_ID = _name(b"ce_causationid")
 
@@ -31,14 +31,8 @@ class EnrichedRecords:
 
     def __init__(self, now: str) -> None:
         """`now`: when they are told, RFC 3339."""
-        attributes = (
-            ("ce_specversion", b"1.0"),
-            ("ce_source", SOURCE),
-            ("ce_type", ORDER_ENRICHED.encode()),
-            ("ce_time", now.encode()),
-            ("content-type", b"application/json"),
-        )
-        self._before_id = b"".join(header(name, text) for name, text in attributes) + _ID
+        attributes = (("ce_source", SOURCE), ("ce_type", ORDER_ENRICHED.encode()), ("ce_time", now.encode()))
+        self._behind_id = b"".join(header(name, text) for name, text in attributes)
 
     def record(
         self, key: bytes | None, event: Envelope, event_key: bytes, order_id: str, answer: bytes, routing: "Routing"
@@ -56,18 +50,19 @@ class EnrichedRecords:
                 data,
                 _END,
                 LENGTHS[_OWN_HEADERS + routing[0] + len(trace)],
-                self._before_id,
+                _BEFORE_ID,
                 event_key.hex().encode(),
                 _SUFFIX,
+                self._behind_id,
                 _SUBJECT,
                 LENGTHS[len(subject)],
                 subject,
                 _CAUSATION_ID,
                 LENGTHS[len(cause)],
                 cause,
-                _causation_source(event.source),
-                routing[1],
+                _source_and_content_type(event.source),
                 b"".join([header(name, text) for name, text in trace]) if trace else b"",
+                routing[1],
             )
         )
 
@@ -82,5 +77,5 @@ def routing_headers(headers: Sequence[tuple[str, bytes | None]]) -> Routing:
 
 
 @lru_cache(maxsize=1_000)  # some kilobytes; a marketplace has few sources
-def _causation_source(source: str) -> bytes:
-    return header("ce_causationsource", source.encode())
+def _source_and_content_type(source: str) -> bytes:
+    return header("ce_causationsource", source.encode()) + header("content-type", b"application/json")

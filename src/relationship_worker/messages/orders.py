@@ -97,18 +97,6 @@ UNKNOWN_CHANNEL = "unknown_channel"
 NOT_CAUGHT_UP = "decisions_not_caught_up"
 
 
-def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up: bool) -> str:
-    """The ANSWER of the contract as JSON text."""
-    before, after = around_as_of(
-        ruling,
-        version,
-        no_customer=order.customer_id is None,
-        unknown_channel=not order.channel_known,
-        caught_up=caught_up,
-    )
-    return before + order.created_at_text + after
-
-
 def write_correction(told: "Answer", ruling: Ruling, version: int | None, *, as_of: datetime) -> str:
     """The ANSWER that a corrected order is told, as JSON text; what is flagged of the order itself stays so."""
     before, after = around_as_of(
@@ -159,10 +147,5 @@ _ANSWER = msgspec.json.Decoder(Answer)
 
 
 def read_answer(text: str | bytes) -> Answer:
-    """What `write_answer` wrote."""
+    """An ANSWER as it was written."""
     return _ANSWER.decode(text)
-
-
-def enriched_value(answer: str, order: bytes) -> bytes:
-    """The value of `order.enriched`: the answer beside the order's own bytes."""
-    return b'{"customer_number":%b,"order":%b}' % (answer.encode(), order)
