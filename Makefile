@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 
-.PHONY: install demo test lint bench lock clean
+.PHONY: install demo test lint bench bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -34,6 +34,12 @@ lint: install
 
 bench: install $(PEERS_STAMP)
 	@$(BIN)/python -m benchmarks
+
+# Two runs side by side: what is committed, and the newest here.
+BEFORE ?= benchmarks/orders.json
+AFTER ?= bench-results/orders.json
+bench-compare: install
+	@$(BIN)/python -m benchmarks --compare $(BEFORE) $(AFTER)
 
 # What the benchmark compares with and the worker never sees: its packages must not decide the worker's versions.
 $(PEERS_STAMP): benchmarks/peers/requirements.lock

@@ -31,6 +31,9 @@ class AtLeastOnce(Transactions):
         )
         await self._producer.start()
 
+    async def begin(self, places: Iterable[Place]) -> None:
+        """Nothing to begin."""
+
     async def _tell(
         self,
         producer: AIOKafkaProducer,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Course:
     prefix: str  # of the worker's topics; `{prefix}orders` is what everybody reads
     group: str
     output: str  # the topic that a peer writes
+    partitions: int
     numbers: Path  # JSON: "supplier/customer" to number, for those who keep them in memory
 
     @property
@@ -29,6 +31,7 @@ class Course:
             "DATABASE_URL": self.database_url,
             "RELATIONSHIP_WORKER_TOPIC_PREFIX": self.prefix,
             "RELATIONSHIP_WORKER_GROUP": self.group,
+            "RELATIONSHIP_WORKER_PARTITIONS": str(self.partitions),
         }
 
     @property
@@ -60,11 +63,11 @@ class Contender:
         return course.worker_environment if self.is_worker else course.peer_environment
 
 
-def contenders() -> list[Contender]:
-    """All of them, the worker first."""
+def contenders(only: Collection[str] | None = None) -> list[Contender]:
+    """All of them, the worker first; or those of these names."""
     python = sys.executable
-    streams = kafka_streams.prepared()
-    return [
+    streams = kafka_streams.prepared() if not only or "kafka-streams" in only else kafka_streams.Prepared()
+    found = [
         Contender(
             name="worker",
             says="relationship-worker run, as it ships",
@@ -101,3 +104,4 @@ def contenders() -> list[Contender]:
             command=(python, "-m", "benchmarks.peers.faststream_naive"),
         ),
     ]
+    return [contender for contender in found if not only or contender.name in only]

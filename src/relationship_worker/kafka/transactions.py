@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
@@ -18,11 +19,17 @@ BATCH_BYTES = 1024 * 1024  # one produce request; smaller ones cost a round trip
 TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
 CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself
-RETRY_BACKOFF_MS = 20  # the client's pause after CONCURRENT_TRANSACTIONS and while a coordinator moves
+RETRY_BACKOFF_MS = 20  # the client's pause while a coordinator moves
+ONE_AFTER_ANOTHER_SECONDS = (
+    0.002  # its pause while the broker still ends the transaction before; by itself it takes 20 ms
+)
 
 
 Place = tuple[str, int]
 """A topic (its name in the contract) and a partition of it."""
+
+
+sender.BACKOFF_OVERRIDE = ONE_AFTER_ANOTHER_SECONDS
 
 
 class Doubt(Exception):
@@ -41,6 +48,7 @@ class Transactions:
         self._kafka = kafka
         self._id = transactional_id
         self._producer: AIOKafkaProducer | None = None
+        self._begun = False
 
     async def open(self) -> None:
         """A new producer; what the former one left open is aborted. What is committed may be read after this."""
@@ -64,6 +72,7 @@ class Transactions:
     async def close(self) -> None:
         """Throw the producer away. A transaction that is still open stays so until the next `open` or its time-out."""
         producer, self._producer = self._producer, None
+        self._begun = False
         if producer is not None:
             await _throw_away(producer)
 
@@ -79,6 +88,22 @@ class Transactions:
         finally:
             await admin.close()
         return committed[place].metadata or "" if place in committed else ""
+
+    async def begin(self, places: Iterable[Place]) -> None:
+        """Begin before the messages are ready: the broker takes the partitions in meanwhile. Raises Doubt, as `tell`."""
+        assert self._producer is not None, "open it first"
+        try:
+            await asyncio.wait_for(self._begin(self._producer), TIMEOUT)
+        except Exception as why:
+            await self.close()
+            raise Doubt(f"a transaction of {self._id} could not begin ({type(why).__name__})") from why
+        for topic, partition in places:
+            self._producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(self._kafka.topic(topic), partition))
+
+    async def _begin(self, producer: AIOKafkaProducer) -> None:
+        if not self._begun:
+            await producer.begin_transaction()
+            self._begun = True
 
     async def tell(
         self,
@@ -112,11 +137,12 @@ class Transactions:
         positions: Mapping[TopicPartition, int],
         note: str,
     ) -> None:
-        await producer.begin_transaction()
+        await self._begin(producer)
         await self._send(producer, messages, records)
         offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
         await producer.send_offsets_to_transaction(offsets, self._kafka.group)
         await producer.commit_transaction()
+        self._begun = False
 
     async def _send(
         self,
@@ -142,8 +168,8 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
     """End a producer without caring how: nothing that it still sends is taken once its id has been opened anew."""
     with contextlib.suppress(Exception):
         await asyncio.wait_for(producer.stop(), CLOSE_TIMEOUT)
-    sender = getattr(producer, "_sender", None)  # a `stop` that was cut short leaves its task running
-    task = getattr(sender, "sender_task", None)
+    loop = getattr(producer, "_sender", None)  # a `stop` that was cut short leaves its task running
+    task = getattr(loop, "sender_task", None)
     if task is not None and not task.done():
         task.cancel()
         with contextlib.suppress(BaseException):

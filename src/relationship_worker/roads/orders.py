@@ -20,7 +20,7 @@ from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.kafka.subscribers import Ends
-from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.kafka.transactions import Place, Transactions
 from relationship_worker.messages.envelope import (
     Envelope,
     data_hash,
@@ -129,6 +129,8 @@ class OrdersRoad:
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
         if batch is None:
             return 0
+        if batch.records:
+            await self.transactions.begin([self._enriched])
         asked, set_aside = read_all(self.lane, batch.records, self._read)
         outcome = await self._answer(asked) if asked else Outcome()
         outcome.set_aside += set_aside
@@ -139,6 +141,11 @@ class OrdersRoad:
 
     async def close(self) -> None:
         await self.transactions.close()
+
+    @property
+    def _enriched(self) -> Place:
+        """Where this lane's orders go."""
+        return ENRICHED_ORDERS, self.lane.place.partition % self.partitioner.count(ENRICHED_ORDERS)
 
     @staticmethod
     def _read(record: FetchedRecord) -> Asked:
@@ -261,13 +268,15 @@ class OrdersRoad:
 
     async def _tell(self, outcome: Outcome, corrected: Sequence[Waiting], position: int) -> None:
         partition = self.lane.place.partition
-        place = (ENRICHED_ORDERS, partition % self.partitioner.count(ENRICHED_ORDERS))
         messages = outcome.missing + dead_letters(self.kafka, outcome.set_aside)
         messages += [_corrected(correction, partition) for correction in corrected]
         placed = ((message, self.partitioner.place(message, partition)) for message in messages)
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.tell(
-            placed, {self.lane.place: position}, records={place: outcome.enriched}, note=str(last) if last else ""
+            placed,
+            {self.lane.place: position},
+            records={self._enriched: outcome.enriched},
+            note=str(last) if last else "",
         )
         if corrected:
             self.corrected = last
