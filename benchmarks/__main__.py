@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 from benchmarks.contenders import contenders
+from benchmarks.desk import inputs, reminders
 from benchmarks.latency import measure
 from benchmarks.load import Load
 from benchmarks.report import Result, compare, print_table, write
 from benchmarks.throughput import race
 from relationship_worker.local.stack import running_stack
 
+REMINDING = 20  # seconds that orders flow alone, and as many while reminders go out
 WARM_UP = 5.0  # seconds of a latency run that don't count
 
 
@@ -28,6 +30,8 @@ def main() -> None:
     options.add_argument(
         "--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two runs' JSON; runs nothing"
     )
+    options.add_argument("--inputs", type=int, help="a backlog of requests and decisions instead of orders")
+    options.add_argument("--reminders", type=int, help="deferrals due at once, with --rate orders a second beside them")
     options.add_argument("--rate", type=int, help="orders a second: measures latency instead of throughput")
     options.add_argument("--out", type=Path, default=Path("bench-results/orders.json"))
     chosen = options.parse_args()
@@ -45,6 +49,13 @@ def main() -> None:
     able = [c for c in runners if c.unavailable is None]
     result = Result(load=load, runners=runners)
     with running_stack(lambda line: print(f"  {line} …", file=sys.stderr)) as stack:
+        if chosen.inputs:
+            for _ in range(chosen.rounds):
+                print(asyncio.run(inputs(stack, able[0], chosen.inputs)))
+            return
+        if chosen.reminders:
+            print(asyncio.run(reminders(stack, able[0], chosen.reminders, rate=chosen.rate or 1000, seconds=REMINDING)))
+            return
         if chosen.rate:
             for seed in range(chosen.rounds):
                 for runner in able:

@@ -33,19 +33,25 @@ async def measure(stack: Stack, runner: Contender, load: Load, *, rate: int, war
     async with admin(stack) as kafka, course_of(stack, runner, load) as course:
         await prepare(kafka, runner, course, load)
         async with process_of(runner, course) as process:
-            sent: dict[bytes, float] = {}
-            took: dict[bytes, float] = {}
-            reader = await _reader(stack, runner, course, load)
-            reading = asyncio.create_task(_read(reader, took, load.orders))
-            try:
-                before = cpu_seconds(process.pid)
-                begun = monotonic()
-                await _send(stack, course, load, sent, rate, seed)
-                spent = (cpu_seconds(process.pid) - before) / (monotonic() - begun)
-                await asyncio.wait_for(reading, PATIENCE)
-            finally:
-                reading.cancel()
-                await reader.stop()
+            return await measure_on(stack, runner, load, course, process.pid, rate=rate, warm_up=warm_up, seed=seed)
+
+
+async def measure_on(
+    stack: Stack, runner: Contender, load: Load, course: Course, pid: int, *, rate: int, warm_up: float, seed: int
+) -> Latency:
+    """The same, of a process that runs already."""
+    sent: dict[bytes, float] = {}
+    took: dict[bytes, float] = {}
+    reader = await _reader(stack, runner, course, load)
+    reading = asyncio.create_task(_read(reader, took, load.orders))
+    try:
+        before, begun = cpu_seconds(pid), monotonic()
+        await _send(stack, course, load, sent, rate, seed)
+        spent = (cpu_seconds(pid) - before) / (monotonic() - begun)
+        await asyncio.wait_for(reading, PATIENCE)
+    finally:
+        reading.cancel()
+        await reader.stop()
     first = min(sent.values()) + warm_up
     counted = sorted(took[key] - at for key, at in sent.items() if at >= first)
     return Latency(
@@ -60,10 +66,13 @@ async def measure(stack: Stack, runner: Contender, load: Load, *, rate: int, war
 async def _reader(stack: Stack, runner: Contender, course: Course, load: Load) -> AIOKafkaConsumer:
     topic = f"{course.prefix}enriched-orders" if runner.is_worker else course.output
     reader = AIOKafkaConsumer(
-        bootstrap_servers=stack.kafka_bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        bootstrap_servers=stack.kafka_bootstrap_servers, isolation_level="read_committed", auto_offset_reset="latest"
     )
     reader.assign([TopicPartition(topic, partition) for partition in range(load.partitions)])
     await reader.start()
+    await reader.seek_to_end()
+    for place in reader.assignment():
+        await reader.position(place)
     return reader
 
 

@@ -105,10 +105,10 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
         with gzip.open(DATA / "orders.jsonl.gz", "rt", encoding="utf-8") as file:
             documents = [json.loads(line) for line in file]
     for i in range(load.orders):
-        customer = 0 if load.hot else rng.randrange(load.relationships)
+        customer = 0 if load.hot else rng.randrange(load.relationships or 1)
         created = datetime(2026, 6, 1, tzinfo=UTC) + timedelta(milliseconds=rng.randrange(10**9))
         order = {
-            "order_id": f"PO-{i:09}",
+            "order_id": f"PO-{seed}-{i:09}",
             "supplier_id": f"s{customer % SUPPLIERS}",
             "customer_id": f"c{customer}",
             "created_at": created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
