@@ -1,6 +1,7 @@
 """The corrector on a real PostgreSQL: which answers it looks at, when, and in which order."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
@@ -33,8 +34,13 @@ def corrector(database) -> Corrector:
     return Corrector(database=database, bell=Bell(database))
 
 
-async def default_set(database, number: str, *, change: int = 1, supplier: str = "s-1", minutes: float = 1) -> None:
+async def default_set(database, number: str, **more) -> None:
     """The supplier names a default; as the desk does it, the fact is listed in the same transaction."""
+    async with transaction(database) as tx:
+        await set_default(tx, number, **more)
+
+
+async def set_default(tx, number: str, *, change: int = 1, supplier: str = "s-1", minutes: float = 1) -> None:
     settings = replace(Settings(), default_customer_number=number)
     new = Supplier(supplier_id=supplier, change=change, valid_from=minutes_after_noon(minutes), settings=settings)
     fact = Fact(
@@ -45,11 +51,10 @@ async def default_set(database, number: str, *, change: int = 1, supplier: str =
         valid_from=minutes_after_noon(minutes),
         cause=Cause(f"{supplier}{change:>12}".encode(), f"set-{change}", "/portal"),
     )
-    async with transaction(database) as tx:
-        await suppliers.lock(tx, [supplier], to_change=True)
-        changed = SettingsChange(supplier=new, brings_default=True, event_id=f"set-{change}", event_source="/portal")
-        await suppliers.remember_changes(tx, [changed], now=NOON)
-        await remember_facts(tx, [fact])
+    await suppliers.lock(tx, [supplier], to_change=True)
+    changed = SettingsChange(supplier=new, brings_default=True, event_id=f"set-{change}", event_source="/portal")
+    await suppliers.remember_changes(tx, [changed], now=NOON)
+    await remember_facts(tx, [fact])
 
 
 async def answered(database, *given: answers.Answered) -> None:
@@ -74,6 +79,25 @@ async def test_an_answer_that_is_being_given_while_the_fact_becomes_known_is_wai
         await positions.applied(answering)
         await suppliers.settings_history(answering, ["s-1"])  # no default yet
         await default_set(database, "D-1")
+        looking = asyncio.create_task(corrector.run_once())
+        await asyncio.wait([looking], timeout=0.1)
+        assert not looking.done()
+        await answers.remember_first(answering, [unanswered(1, "o-1")], period=await periods.enter(answering), now=NOON)
+
+    await looking
+    await all_looked_at(corrector)
+    assert await told(database) == [("o-1", "D-1")]
+
+
+async def test_an_answer_whose_transaction_began_while_the_facts_was_open_is_waited_for(database, corrector):
+    """Its transaction's id is higher than that of the fact, which it did not see."""
+    async with AsyncExitStack() as stack:
+        async with transaction(database) as deciding:
+            await rows(deciding, "SELECT pg_current_xact_id()")
+            answering = await stack.enter_async_context(transaction(database))
+            await positions.applied(answering)
+            await suppliers.settings_history(answering, ["s-1"])  # no default yet
+            await set_default(deciding, "D-1")
         looking = asyncio.create_task(corrector.run_once())
         await asyncio.wait([looking], timeout=0.1)
         assert not looking.done()

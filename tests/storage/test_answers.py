@@ -11,14 +11,18 @@ from relationship_worker.storage.answers import (
     Answered,
     AnsweredBefore,
     ToldBefore,
+    UpTo,
     events_before,
+    remember_at_once,
     remember_first,
     remember_new,
     remember_repeated,
     told_last,
 )
 from relationship_worker.storage.database import rows, run, transaction
+from relationship_worker.storage.known_facts import KnownFacts, Seen
 from relationship_worker.storage.periods import Period, enter
+from relationship_worker.storage.positions import take_over
 from storage.locks import somebody_waits_for_a_lock
 
 
@@ -296,6 +300,18 @@ async def as_new(database, *answered: Answered) -> None:
         await remember_as_new(tx, *answered)
 
 
+async def seen_now(database) -> Seen:
+    known = KnownFacts()
+    async with transaction(database) as tx:
+        await known.look(tx)
+    assert known.seen is not None
+    return known.seen
+
+
+async def at_once(database, *answered: Answered, seen: Seen | None = None, ends: UpTo = {}) -> bool:  # noqa: B006
+    return await remember_at_once(database, answered, seen or await seen_now(database), ends, now=NOON)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -310,13 +326,13 @@ async def test_new_answers_are_stored_like_any_other(database, fields):
     answer = an_answer(1, **fields)
     stored = []
 
-    for remember in (as_new, remembered):
+    for remember in (as_new, remembered, at_once):
         await remember(database, answer)
         async with transaction(database) as tx:
             stored += await rows(tx, "SELECT * FROM answers")
             await run(tx, "DELETE FROM answers")
 
-    assert stored[0] == stored[1]
+    assert stored[0] == stored[1] == stored[2]
 
 
 @pytest.mark.parametrize("again", [an_answer(1, "o-2"), an_answer(2, "o-1"), an_answer(1, "o-1")])
@@ -361,3 +377,77 @@ async def test_lanes_with_the_same_orders_in_another_order_do_not_wait_for_ever(
 
 async def test_a_batch_without_orders_is_remembered(database):
     await as_new(database)
+
+
+async def test_a_small_batch_is_remembered_at_once(database):
+    assert await at_once(database, an_answer(2, "o-2"), an_answer(1, "o-1"))
+    assert set(await told(database, "o-1", "o-2")) == {("s-1", "o-1"), ("s-1", "o-2")}
+
+
+@pytest.mark.parametrize("again", [an_answer(1, "o-2"), an_answer(2, "o-1"), an_answer(7, "o-7")])
+async def test_nothing_is_remembered_at_once_where_some_were_answered_before(database, again):
+    await remembered(database, an_answer(1, "o-1"))
+    async with transaction(database) as tx:
+        await remember_repeated(tx, [an_answer(7)], period=await enter(tx), now=NOON)
+
+    assert not await at_once(database, an_answer(9, "o-9"), again)
+    assert await told(database, "o-9") == {}
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        """INSERT INTO relationship_history (supplier_id, customer_id, version, type, state, previous_state, brings_number,
+               valid_from, recorded_at, previously_rejected, event_id, event_source)
+           VALUES ('s-1', 'c-1', 1, 't', 'partner', 'none', false, now(), now(), false, 'e', '/')""",
+        """INSERT INTO supplier_settings (supplier_id, change, valid_from, recorded_at, settings, event_id, event_source)
+           VALUES ('s-1', 1, now(), now(), '{}', 'e', '/')""",
+    ],
+)
+async def test_nothing_is_remembered_at_once_where_anything_became_known_since(database, news):
+    seen = await seen_now(database)
+    async with transaction(database) as tx:
+        await run(tx, news)
+
+    assert not await at_once(database, an_answer(1), seen=seen)
+    assert await told(database, "o-1") == {}
+    assert await at_once(database, an_answer(1), seen=await seen_now(database))
+
+
+async def test_nothing_is_remembered_at_once_by_what_another_server_knew(database):
+    seen = await seen_now(database)
+
+    assert not await at_once(database, an_answer(1), seen=seen._replace(server="started at another time"))
+
+
+async def test_nothing_is_remembered_at_once_while_decisions_are_not_applied(database):
+    async with transaction(database) as tx:
+        _, _ = await take_over(tx, "relationship-decisions", 0, first=7)
+
+    assert not await at_once(database, an_answer(1), ends={("relationship-decisions", 0): 8})
+    assert not await at_once(database, an_answer(1), ends={("relationship-decisions", 1): 1})
+    assert await at_once(database, an_answer(1), ends={("relationship-decisions", 0): 7, ("connection-requests", 3): 0})
+
+
+async def test_an_order_that_is_being_answered_right_now_is_not_remembered_at_once(database):
+    async with transaction(database) as tx:
+        await remember_as_new(tx, an_answer(1, "o-1"))
+        second = asyncio.create_task(at_once(database, an_answer(2, "o-1")))
+        await somebody_waits_for_a_lock(database)
+
+    assert await second is False
+
+
+async def test_who_corrects_answers_waits_for_what_is_being_remembered_at_once(database):
+    """Its transaction has its id before it looks for news: so no fact is missed by both."""
+    async with transaction(database) as holder:
+        await run(holder, "LOCK TABLE positions IN ACCESS EXCLUSIVE MODE")
+        remembering = asyncio.create_task(
+            at_once(database, an_answer(1), seen=await seen_now(database), ends={("relationship-decisions", 0): 1})
+        )
+        await somebody_waits_for_a_lock(database)
+        async with transaction(database) as tx:
+            [waiting] = await rows(tx, "SELECT backend_xid AS id FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        assert waiting.id is not None
+
+    assert await remembering is False

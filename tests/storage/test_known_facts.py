@@ -198,7 +198,7 @@ async def test_nothing_is_believed_of_a_server_that_was_another_one(database):
         await run(tx, "UPDATE relationships SET version = 0, state = 'none'")
 
     assert await looked(database, known, "c-1") == [(1, "4711")]
-    known._server = "started at another time"
+    known._seen = known._seen._replace(server="started at another time")
 
     assert await looked(database, known, "c-1") == [(0, None)]
 

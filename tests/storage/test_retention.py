@@ -18,7 +18,7 @@ from relationship_worker.storage.answers import (
 )
 from relationship_worker.storage.database import alone, migrate, rows, run, transaction
 from storage.locks import somebody_waits_for_a_lock
-from storage.test_answers import an_answer, as_new, as_told, key
+from storage.test_answers import an_answer, as_new, as_told, at_once, key
 
 DAY = timedelta(days=1)
 EVENT, DATA, OTHER = b"e" * 16, b"d" * 8, b"o" * 8
@@ -106,6 +106,7 @@ async def test_an_answer_of_an_earlier_period_is_known_to_whoever_expects_new_on
 
     with pytest.raises(AnsweredBefore):
         await as_new(database, an_answer(4, "o-4"), again)
+    assert not await at_once(database, an_answer(4, "o-4"), again)
     await as_new(database, an_answer(4, "o-4"))
 
 

@@ -34,11 +34,30 @@ class Ruled(msgspec.Struct, frozen=True, gc=False):
     open: bool
 
 
+def rule_by_held(known: KnownFacts, orders: Sequence[Order]) -> list[Ruled] | None:
+    """What each order is told by the facts of the last look; None where that needs a question to the database."""
+    found = known.held([(o.supplier_id, o.customer_id) for o in orders], {o.supplier_id for o in orders})
+    if found is None:
+        return None
+    ruled, late = _rule_by_newest(orders, *found, caught_up=True)
+    return None if late else ruled
+
+
 async def rule(tx: Tx, known: KnownFacts, orders: Sequence[Order], *, caught_up: bool) -> list[Ruled]:
     """What each order is told, in their order. Whoever has an answer by less than all decisions says so in it."""
     await known.look(tx)
     customers = await known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
     settings = await known.settings(tx, {o.supplier_id for o in orders})
+    ruled, late = _rule_by_newest(orders, customers, settings, caught_up=caught_up)
+    if late:
+        await _rule_late(tx, orders, customers, settings, late, ruled, caught_up=caught_up)
+    return ruled
+
+
+def _rule_by_newest(
+    orders: Sequence[Order], customers: Sequence[Known], settings: dict[str, KnownSupplier], *, caught_up: bool
+) -> tuple[list[Ruled], list[int]]:
+    """Also returns which of them are older than the newest facts: for these it is not true."""
     ruled: list[Ruled] = []
     late: list[int] = []
     for i, (order, customer) in enumerate(zip(orders, customers, strict=True)):
@@ -51,9 +70,7 @@ async def rule(tx: Tx, known: KnownFacts, orders: Sequence[Order], *, caught_up:
         elif not caught_up or not order.channel_known:
             found = _flagged(found, order, customer.version or None, caught_up=caught_up)
         ruled.append(found)
-    if late:
-        await _rule_late(tx, orders, customers, settings, late, ruled, caught_up=caught_up)
-    return ruled
+    return ruled, late
 
 
 async def _rule_late(

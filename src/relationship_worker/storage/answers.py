@@ -1,13 +1,16 @@
 """Answers to orders: the first one stands, and the same event is answered once."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage.answer_rows import COLUMNS, copy_of
 from relationship_worker.storage.database import Tx, rows
+from relationship_worker.storage.known_facts import Seen
 from relationship_worker.storage.periods import Period
 
 
@@ -69,6 +72,60 @@ async def remember_new(
         raise AnsweredBefore from None  # deadlock: another lane has some of these orders, in another order
 
 
+UpTo = Mapping[tuple[str, int], int]
+"""How far partitions (by the contract's name of the topic and number) must be applied."""
+
+
+async def remember_at_once(
+    database: AsyncEngine, answered: Sequence[Answered], facts: Seen, ends: UpTo, *, now: datetime
+) -> bool:
+    """Remember some orders of one partition in a single round trip, in a transaction of its own.
+
+    False, and nothing is remembered, where decisions are not applied up to `ends`, where anything became known since the
+    facts that the answers go by were `Seen`, or where some were answered before: then the longer way finds out.
+    """
+    async with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        [row] = await rows(
+            connection,
+            """SELECT answer_at_once(
+                   CAST(CAST(:seen AS text) AS pg_snapshot), :server, CAST(:topics AS text[]), CAST(:partitions AS int[]),
+                   CAST(:ends AS bigint[]), :now, :lane, CAST(:event_keys AS bytea[]), CAST(:hashes AS bytea[]),
+                   CAST(:suppliers AS text[]), CAST(:orders AS text[]), CAST(:customers AS text[]),
+                   CAST(:answers AS text[]), CAST(:offsets AS bigint[]), CAST(:record_keys AS bytea[]),
+                   CAST(:created_at AS timestamptz[]), CAST(:channels AS text[]), CAST(:versions AS int[]),
+                   CAST(:changes AS int[]), CAST(:open AS boolean[])) AS done""",
+            {
+                "seen": facts.snapshot,
+                "server": facts.server,
+                "topics": [topic for topic, _ in ends],
+                "partitions": [partition for _, partition in ends],
+                "ends": list(ends.values()),
+                "now": now,
+                "lane": answered[0].partition,
+                **_columns(answered),
+            },
+        )
+    return bool(row.done == "remembered")
+
+
+def _columns(answered: Sequence[Answered]) -> dict[str, Sequence[Any]]:
+    return {
+        "event_keys": [a.event_key for a in answered],
+        "hashes": [a.data_hash for a in answered],
+        "suppliers": [a.supplier_id for a in answered],
+        "orders": [a.order_id for a in answered],
+        "customers": [a.customer_id for a in answered],
+        "answers": [a.answer for a in answered],
+        "offsets": [a.offset for a in answered],
+        "record_keys": [a.record_key for a in answered],
+        "created_at": [a.created_at for a in answered],
+        "channels": [a.channel for a in answered],
+        "versions": [a.knew_version for a in answered],
+        "changes": [a.knew_change for a in answered],
+        "open": [a.open for a in answered],
+    }
+
+
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
@@ -123,20 +180,8 @@ async def remember_first(tx: Tx, answered: Sequence[Answered], *, period: Period
         {
             "now": now,
             "period": period.now,
-            "event_keys": [a.event_key for a in ordered],
-            "hashes": [a.data_hash for a in ordered],
-            "suppliers": [a.supplier_id for a in ordered],
-            "orders": [a.order_id for a in ordered],
-            "customers": [a.customer_id for a in ordered],
-            "answers": [a.answer for a in ordered],
             "partitions": [a.partition for a in ordered],
-            "offsets": [a.offset for a in ordered],
-            "record_keys": [a.record_key for a in ordered],
-            "created_at": [a.created_at for a in ordered],
-            "channels": [a.channel for a in ordered],
-            "versions": [a.knew_version for a in ordered],
-            "changes": [a.knew_change for a in ordered],
-            "open": [a.open for a in ordered],
+            **_columns(ordered),
         },
     )
     return {row[0] for row in new}

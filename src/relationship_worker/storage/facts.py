@@ -61,13 +61,14 @@ async def remember_facts(tx: Tx, facts: Sequence[Fact]) -> None:
 
 
 async def facts_to_look_at(tx: Tx, *, limit: int) -> tuple[list[Fact], int]:
-    """The next facts in the order in which they became known, and the transaction id that tells who may not know them.
+    """The next facts in the order in which they became known, and the transaction id below which may be who doesn't know
+    them: this transaction's own, given only now. (A snapshot's end would not do: ids above it may be at work already.)
 
     Facts of one supplier's relationships side by side; its settings alone, and nothing past them.
     """
     found = await rows(
         tx,
-        """SELECT f.*, pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS horizon FROM new_facts f
+        """SELECT f.*, pg_current_xact_id()::text::bigint AS horizon FROM new_facts f
            WHERE NOT EXISTS (SELECT FROM new_facts e WHERE e.supplier_id = f.supplier_id AND e.number < f.number
                                                      AND (e.customer_id IS NULL OR f.customer_id IS NULL))
            ORDER BY f.number LIMIT :limit""",

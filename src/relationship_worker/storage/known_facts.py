@@ -6,7 +6,7 @@ carries the transaction that brought it, so an index finds them. What is not hel
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -47,6 +47,13 @@ class KnownSupplier(msgspec.Struct, eq=False):
         return self.changes[-1] if self.changes else None
 
 
+class Seen(NamedTuple):
+    """The last look: all that is held is at least what its snapshot saw, on the server that started at that time."""
+
+    snapshot: str
+    server: str
+
+
 class KnownFacts:
     """Shared by all lanes of a process."""
 
@@ -54,26 +61,41 @@ class KnownFacts:
         """How many to hold at the least, once so many were asked for."""
         self._relationships: _Recent[CustomerOf, Known] = _Recent(relationships)
         self._suppliers: _Recent[str, KnownSupplier] = _Recent(suppliers)
-        self._seen: str | None = None  # the snapshot up to which all that is held is known
-        self._server: str | None = None
+        self._seen: Seen | None = None
         self._life = 0  # raised when all is forgotten
         self._loading = 0
         self._news_meanwhile: list[Any] = []  # what became known while something was loaded
+
+    @property
+    def seen(self) -> Seen | None:
+        """None: nothing was looked at yet."""
+        return self._seen
+
+    def held(
+        self, pairs: Sequence[CustomerOf], supplier_ids: Collection[str]
+    ) -> tuple[list[Known], dict[str, KnownSupplier]] | None:
+        """What `customers` and `settings` give, as of the last look; None where some of it is not held."""
+        customers = self._relationships.get_all(pairs)
+        settings = {supplier: self._suppliers.get(supplier) for supplier in supplier_ids}
+        if None in customers or None in settings.values():
+            return None
+        return customers, settings  # type: ignore[return-value]
 
     async def look(self, tx: Tx) -> None:
         """From here on all that is held is at least what this transaction sees."""
         while True:
             before, life = self._seen, self._life
-            head, *news = await rows(tx, _LOOK, {"before": before, "most": MOST_NEWS})
+            values = {"before": before.snapshot if before else None, "most": MOST_NEWS}
+            head, *news = await rows(tx, _LOOK, values)
             if life != self._life or (before is None and self._seen is not None):
                 continue  # others have begun anew meanwhile: ask what became known since then
-            if head.b != self._server or len(news) == MOST_NEWS:
+            now = Seen(snapshot=head.a, server=head.b)
+            if before is None or before.server != now.server or len(news) == MOST_NEWS:
                 self._forget()
-            self._server = head.b
             self._learn(news)
             if self._loading:
                 self._news_meanwhile += news
-            self._seen = head.a
+            self._seen = now
             return
 
     async def customers(self, tx: Tx, pairs: Sequence[CustomerOf]) -> list[Known]:
