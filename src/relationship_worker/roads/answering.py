@@ -43,6 +43,12 @@ def rule_by_held(known: KnownFacts, orders: Sequence[Order]) -> list[Ruled] | No
     return None if late else ruled
 
 
+async def load(tx: Tx, known: KnownFacts, orders: Sequence[Order]) -> None:
+    """Hold what these orders ask for."""
+    await known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
+    await known.settings(tx, {o.supplier_id for o in orders})
+
+
 async def rule(tx: Tx, known: KnownFacts, orders: Sequence[Order], *, caught_up: bool) -> list[Ruled]:
     """What each order is told, in their order. Whoever has an answer by less than all decisions says so in it."""
     await known.look(tx)

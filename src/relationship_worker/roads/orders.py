@@ -45,14 +45,14 @@ from relationship_worker.messages.outgoing import (
     routing,
 )
 from relationship_worker.messages.times import write_time
-from relationship_worker.roads.answering import Ruled, rule, rule_by_held
+from relationship_worker.roads.answering import Ruled, load, rule, rule_by_held
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.running import StopLane, check_position
 from relationship_worker.storage import answers, corrections, periods, positions
 from relationship_worker.storage.answer_rows import AnswerRows
 from relationship_worker.storage.answers import Answered, AnsweredBefore, ToldBefore, UpTo
 from relationship_worker.storage.corrections import Waiting
-from relationship_worker.storage.database import Tx, transaction
+from relationship_worker.storage.database import Tx, statements, transaction
 from relationship_worker.storage.known_facts import KnownFacts
 from relationship_worker.storage.periods import Period
 
@@ -181,8 +181,14 @@ class OrdersRoad:
     async def _answer_at_once(self, asked: Sequence[Asked], ends: UpTo) -> Outcome | None:
         """A small batch by the facts in memory, in one round trip; None where it needs more. At a thousand orders a second
         it is the round trips that cost, not the orders."""
-        seen, ruled = self.known.seen, rule_by_held(self.known, [a.order for a in asked])
-        if seen is None or ruled is None:
+        orders = [a.order for a in asked]
+        ruled = rule_by_held(self.known, orders)
+        if ruled is None and self.known.seen is not None:
+            async with statements(self.database) as tx:
+                await load(tx, self.known, orders)
+            ruled = rule_by_held(self.known, orders)
+        seen = self.known.seen
+        if ruled is None or seen is None:
             return None
         now = datetime.now(UTC)
         given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage.answer_rows import COLUMNS, copy_of
-from relationship_worker.storage.database import Tx, rows
+from relationship_worker.storage.database import Tx, rows, statements
 from relationship_worker.storage.known_facts import Seen
 from relationship_worker.storage.periods import Period
 
@@ -84,9 +84,9 @@ async def remember_at_once(
     False, and nothing is remembered, where decisions are not applied up to `ends`, where anything became known since the
     facts that the answers go by were `Seen`, or where some were answered before: then the longer way finds out.
     """
-    async with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+    async with statements(database) as tx:
         [row] = await rows(
-            connection,
+            tx,
             """SELECT answer_at_once(
                    CAST(CAST(:seen AS text) AS pg_snapshot), :server, CAST(:topics AS text[]), CAST(:partitions AS int[]),
                    CAST(:ends AS bigint[]), :now, :lane, CAST(:event_keys AS bytea[]), CAST(:hashes AS bytea[]),

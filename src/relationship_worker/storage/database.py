@@ -45,6 +45,13 @@ async def transaction(database: AsyncEngine) -> AsyncIterator[Tx]:
         yield tx
 
 
+@asynccontextmanager
+async def statements(database: AsyncEngine) -> AsyncIterator[Tx]:
+    """Each statement is a transaction of its own: a round trip where `transaction` takes three."""
+    async with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        yield connection
+
+
 async def rows(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
     """All rows of a statement."""
     return (await tx.execute(_text(statement), values or {})).all()
