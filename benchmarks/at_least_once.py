@@ -1,6 +1,6 @@
 """The worker without Kafka transactions: what exactly once costs. For the benchmark alone; it keeps no promise."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -31,19 +31,20 @@ class AtLeastOnce(Transactions):
         )
         await self._producer.start()
 
-    async def begin(self, places: Iterable[Place]) -> None:
+    async def begin(
+        self, positions: Mapping[TopicPartition, int], *, note: str = "", places: Collection[Place] = ()
+    ) -> None:
         """Nothing to begin."""
+        self._positions = positions
 
     async def _tell(
         self,
         producer: AIOKafkaProducer,
         messages: Iterable[tuple[Message, int]],
         records: Mapping[Place, Sequence[bytes]],
-        positions: Mapping[TopicPartition, int],
-        note: str,
     ) -> None:
         await self._send(producer, messages, records)
-        for position in positions.values():
+        for position in self._positions.values():
             await self._lane.commit(position)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -48,7 +48,7 @@ class Transactions:
         self._kafka = kafka
         self._id = transactional_id
         self._producer: AIOKafkaProducer | None = None
-        self._begun = False
+        self._moving: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """A new producer; what the former one left open is aborted. What is committed may be read after this."""
@@ -72,7 +72,12 @@ class Transactions:
     async def close(self) -> None:
         """Throw the producer away. A transaction that is still open stays so until the next `open` or its time-out."""
         producer, self._producer = self._producer, None
-        self._begun = False
+        moving, self._moving = self._moving, None
+        if moving is not None:
+            moving.cancel()
+            await asyncio.wait([moving])
+            with contextlib.suppress(BaseException):
+                moving.exception()
         if producer is not None:
             await _throw_away(producer)
 
@@ -89,39 +94,37 @@ class Transactions:
             await admin.close()
         return committed[place].metadata or "" if place in committed else ""
 
-    async def begin(self, places: Iterable[Place]) -> None:
-        """Begin before the messages are ready: the broker takes the partitions in meanwhile. Raises Doubt, as `tell`."""
+    async def begin(
+        self, positions: Mapping[TopicPartition, int], *, note: str = "", places: Collection[Place] = ()
+    ) -> None:
+        """Begin before the messages are ready: the broker takes in the new positions, and the partitions that messages will
+        go to, while these are made. Raises Doubt, as `tell`, which follows; or else `open`."""
         assert self._producer is not None, "open it first"
         try:
-            await asyncio.wait_for(self._begin(self._producer), TIMEOUT)
+            await asyncio.wait_for(self._producer.begin_transaction(), TIMEOUT)
         except Exception as why:
             await self.close()
             raise Doubt(f"a transaction of {self._id} could not begin ({type(why).__name__})") from why
         for topic, partition in places:
-            self._producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(self._kafka.topic(topic), partition))
-
-    async def _begin(self, producer: AIOKafkaProducer) -> None:
-        if not self._begun:
-            await producer.begin_transaction()
-            self._begun = True
+            place = TopicPartition(self._kafka.topic(topic), partition)
+            self._producer._txn_manager.maybe_add_partition_to_txn(place)
+        offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
+        moving = self._producer.send_offsets_to_transaction(offsets, self._kafka.group)
+        self._moving = asyncio.create_task(moving)
 
     async def tell(
         self,
         messages: Iterable[tuple[Message, int]],
-        positions: Mapping[TopicPartition, int],
         *,
         records: Mapping[Place, Sequence[bytes]] | None = None,
-        note: str = "",
     ) -> None:
-        """Commit the messages (each with its partition) and the group's new positions, with a note beside them.
+        """Commit the messages (each with its partition) and the positions that it began with.
 
-        `records`: what goes before the messages, as `record_batch.record` writes it.
-
-        Raises Doubt; then open anew.
+        `records`: what goes before the messages, as `record_batch.record` writes it. Raises Doubt; then open anew.
         """
         assert self._producer is not None, "open it first"
         try:
-            await asyncio.wait_for(self._tell(self._producer, messages, records or {}, positions, note), TIMEOUT)
+            await asyncio.wait_for(self._tell(self._producer, messages, records or {}), TIMEOUT)
         except (ProducerFenced, InvalidProducerEpoch) as why:
             await self.close()
             raise FencedOff(f"{self._id} was opened by another worker") from why
@@ -134,15 +137,12 @@ class Transactions:
         producer: AIOKafkaProducer,
         messages: Iterable[tuple[Message, int]],
         records: Mapping[Place, Sequence[bytes]],
-        positions: Mapping[TopicPartition, int],
-        note: str,
     ) -> None:
-        await self._begin(producer)
+        assert self._moving is not None, "begin it first"
         await self._send(producer, messages, records)
-        offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
-        await producer.send_offsets_to_transaction(offsets, self._kafka.group)
+        await self._moving
         await producer.commit_transaction()
-        self._begun = False
+        self._moving = None
 
     async def _send(
         self,

@@ -129,13 +129,17 @@ class OrdersRoad:
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
         if batch is None:
             return 0
-        if batch.records:
-            await self.transactions.begin([self._enriched])
+        corrected = await self._corrections_behind(batch.next_position)
+        last = corrected[-1].number if corrected else self.corrected
+        await self.transactions.begin(
+            {self.lane.place: batch.next_position},
+            note=str(last) if last else "",
+            places=[self._enriched] if batch.records else [],
+        )
         asked, set_aside = read_all(self.lane, batch.records, self._read)
         outcome = await self._answer(asked) if asked else Outcome()
         outcome.set_aside += set_aside
-        corrected = await self._corrections_behind(batch.next_position)
-        await self._tell(outcome, corrected, batch.next_position)
+        await self._tell(outcome, corrected)
         self._log(batch, outcome, corrected)
         return len(batch.records) + len(corrected)
 
@@ -296,22 +300,16 @@ class OrdersRoad:
         self.held_back = waiting[len(due)].after if len(due) < len(waiting) else 0
         return due
 
-    async def _tell(self, outcome: Outcome, corrected: Sequence[Waiting], position: int) -> None:
+    async def _tell(self, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
         partition = self.lane.place.partition
         messages = outcome.missing + dead_letters(self.kafka, outcome.set_aside)
         messages += [_corrected(correction, partition) for correction in corrected]
         placed = ((message, self.partitioner.place(message, partition)) for message in messages)
-        last = corrected[-1].number if corrected else self.corrected
-        await self.transactions.tell(
-            placed,
-            {self.lane.place: position},
-            records={self._enriched: outcome.enriched},
-            note=str(last) if last else "",
-        )
+        await self.transactions.tell(placed, records={self._enriched: outcome.enriched})
         if corrected:
-            self.corrected = last
+            self.corrected = corrected[-1].number
             async with transaction(self.database) as tx:
-                await corrections.told(tx, partition, up_to=last)
+                await corrections.told(tx, partition, up_to=self.corrected)
 
     def _log(self, batch: Batch, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
         if batch.records or corrected:

@@ -94,9 +94,8 @@ class RelayRoad:
             await rung.wait(LOOK_AGAIN)
             return 0
         last = waiting[-1][0]
-        await self.transactions.tell(
-            [(message, message.partition or 0) for _, message in waiting], {self.lane.place: last}
-        )
+        await self.transactions.begin({self.lane.place: last})
+        await self.transactions.tell([(message, message.partition or 0) for _, message in waiting])
         self.told = last
         async with transaction(self.database) as tx:
             await outbox.forget(tx, lane, up_to=last)
