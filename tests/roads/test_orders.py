@@ -3,7 +3,10 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from contracts.published import read_with_the_cloudevents_sdk
+from relationship_worker.roads.orders import AT_ONCE
 from roads.driving import SHOP, YESTERDAY, Road
 
 DEFAULT = {"supplier_id": SHOP, "default_customer_number": "D-1"}
@@ -165,3 +168,32 @@ async def test_what_comes_out_is_read_by_the_official_cloudevents_sdk(road: Road
     assert {event.get_source() for event in events} == {"relationship-worker"}
     assert events[0].get_subject() == "Bestellung №1"
     assert events[0].get_extension("causationid") == cause
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+async def test_a_backlog_is_answered_as_single_orders_are(road: Road, repeated: bool):
+    """Large batches go into the database another way than small ones, and where some were answered before, a third."""
+    await road.start()
+    await road.send("supplier.settings.changed", DEFAULT, at=YESTERDAY)
+    await road.request("hanna", at=YESTERDAY)
+    await road.accept("hanna", "H-1", at=YESTERDAY + timedelta(hours=1))
+    answered = await road.order("first", "hanna", partition=0)
+    await road.settled()
+    await road.stop()
+    later = (YESTERDAY + timedelta(hours=2)).isoformat()
+    earlier = YESTERDAY.isoformat()
+    for n in range(AT_ONCE + 50):
+        await road.order(f"new-{n:04}", "hanna", partition=0, created_at=later if n % 2 else earlier)
+    if repeated:
+        await road.order("first", "hanna", id_=answered, partition=0)
+        again = await road.order("first", "hanna", partition=0, note="sent again")
+
+    await road.start()
+    await road.settled()
+
+    told = {o.cause: o for o in await road.read("enriched-orders")}
+    assert len(await road.read("enriched-orders")) == len(told) == 1 + AT_ONCE + 50 + repeated
+    numbers = [o.answer["number"] for o in told.values() if o.header("ce_subject") != "first"]
+    assert numbers == ["D-1", "H-1"] * ((AT_ONCE + 50) // 2)
+    if repeated:
+        assert told[again].answer == told[answered].answer
