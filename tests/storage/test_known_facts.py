@@ -153,6 +153,32 @@ async def test_what_another_lane_finds_out_while_something_is_loaded_is_not_miss
     assert await looked(database, known, "c-1") == [(2, "4712")]
 
 
+async def test_what_was_loaded_while_all_was_forgotten_is_not_held(database, monkeypatch):
+    known = KnownFacts()
+    await becomes_partner(database, "c-1", 1, "1")
+    await looked(database, known)
+    monkeypatch.setattr(known_facts, "MOST_NEWS", 2)
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx, statement, values=None):
+        found = await rows(tx, statement, values)
+        if statement == known_facts._LOAD and not read.is_set():
+            read.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(known_facts, "rows", slowly)
+    loading = asyncio.create_task(looked(database, known, "c-1"))
+    await read.wait()
+    for version in (2, 3, 4, 5):
+        await becomes_partner(database, "c-1", version, str(version))
+    await looked(database, known)
+    go_on.set()
+    await loading
+
+    assert await looked(database, known, "c-1") == [(5, "5")]
+
+
 async def test_two_first_looks_at_once_hold_nothing_that_is_old(database, monkeypatch):
     """The second one's answer comes late: what the first has loaded since may be older than it."""
     known = KnownFacts()

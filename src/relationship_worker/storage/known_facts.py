@@ -83,20 +83,15 @@ class KnownFacts:
 
     async def look(self, tx: Tx) -> None:
         """From here on all that is held is at least what this transaction sees."""
-        while True:
-            before, life = self._seen, self._life
-            values = {"before": before.snapshot if before else None, "most": MOST_NEWS}
-            head, *news = await rows(tx, _LOOK, values)
-            if life != self._life or (before is None and self._seen is not None):
-                continue  # others have begun anew meanwhile: ask what became known since then
-            now = Seen(snapshot=head.a, server=head.b)
-            if before is None or before.server != now.server or len(news) == MOST_NEWS:
-                self._forget()
-            self._learn(news)
-            if self._loading:
-                self._news_meanwhile += news
-            self._seen = now
-            return
+        before = self._seen
+        head, *news = await rows(tx, _LOOK, {"before": before.snapshot if before else None, "most": MOST_NEWS})
+        now = Seen(snapshot=head.a, server=head.b)
+        if before is None or before.server != now.server or len(news) == MOST_NEWS:
+            self._forget()  # also what others have loaded meanwhile: nobody asked what became known since
+        self._learn(news)
+        if self._loading:
+            self._news_meanwhile += news
+        self._seen = now
 
     async def customers(self, tx: Tx, pairs: Sequence[CustomerOf]) -> list[Known]:
         """The newest version of each relationship. Look first."""
