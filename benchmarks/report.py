@@ -56,7 +56,11 @@ def print_table(result: Result) -> None:
 def write(result: Result, out: Path) -> None:
     """The figures as JSON, for comparison with a later run, and a picture beside them."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    machine = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
     versions = {name: version(name) for name in ("aiokafka", "faststream", "asyncpg", "sqlalchemy")}
     found = {
         name: {"median": asdict(result.median(name)), "runs": [asdict(run) for run in runs]}
