@@ -17,14 +17,13 @@ class AtLeastOnce(Transactions):
 
     def __init__(self, kafka: Connection, lane: Lane) -> None:
         super().__init__(kafka, "")
-        self._connection = kafka
         self._lane = lane
 
     async def open(self) -> None:
         """A producer without transactions."""
         await self.close()
         self._producer = AIOKafkaProducer(
-            **self._connection.client_options(),
+            **self._kafka.client_options(),
             max_batch_size=transactions.BATCH_BYTES,
             max_request_size=MAX_MESSAGE_BYTES + transactions.BATCH_BYTES,
             acks="all",

@@ -88,7 +88,7 @@ async def _measure(
             seen = now
             await asyncio.sleep(LOOK)
 
-    first, begun = await reached(runner.warm_up * load.orders if runner.warm_up else 1, PATIENCE)
+    first, begun = await reached(runner.warm_up * load.orders, PATIENCE)
     last, ended = await reached(STOP_AT * load.orders, MOST_SECONDS)
     count = last - first
     seconds, worker, postgres, broker = (b - a for a, b in zip(begun, ended, strict=True))

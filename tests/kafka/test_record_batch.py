@@ -36,7 +36,7 @@ def test_more_records_than_a_batch_takes_go_into_several_in_their_order():
 
     assert len(read) > 1
     assert [int(key) for batch in read for key, _, _ in batch] == list(range(10_000))
-    sizes = [batch.size() for batch in batches(bodies, most_bytes=65_536, timestamp=0)]
+    sizes = [len(batch._build()) for batch in batches(bodies, most_bytes=65_536, timestamp=0)]
     assert max(sizes) <= 65_536 + 1_000  # the batch's own header and one record's place
 
 

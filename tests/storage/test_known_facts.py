@@ -17,7 +17,7 @@ from relationship_worker.storage.suppliers import SettingsChange, Supplier
 SHOP = "s-1"
 
 
-async def becomes_partner(database, customer: str, version: int, number: str | None = None, *, commit: bool = True):
+async def becomes_partner(database, customer: str, version: int, number: str | None = None):
     """A further version of a relationship, as the desk writes it."""
     at = minutes_after_noon(version)
     partner = Relationship(state=State.PARTNER, version=version, valid_from=at, customer_number=number)
@@ -61,6 +61,21 @@ async def defaults(database, known: KnownFacts) -> list[str | None]:
         await known.look(tx)
         found = await known.settings(tx, [SHOP])
     return [change.settings.default_customer_number for change in found[SHOP].changes]
+
+
+def first_answer_held_up(monkeypatch, question: str) -> tuple[asyncio.Event, asyncio.Event]:
+    """The first answer to this question is read, which the one event says, and handed on when the other is set."""
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(tx, statement, values=None):
+        found = await rows(tx, statement, values)
+        if statement == question and not read.is_set():
+            read.set()
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(known_facts, "rows", slowly)
+    return read, go_on
 
 
 async def test_the_newest_version_is_known_and_of_strangers_nothing(database):
@@ -133,16 +148,7 @@ async def test_what_another_lane_finds_out_while_something_is_loaded_is_not_miss
     known = KnownFacts()
     await becomes_partner(database, "c-1", 1, "4711")
     await looked(database, known)
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly(tx, statement, values=None):
-        found = await rows(tx, statement, values)
-        if statement == known_facts._LOAD:
-            read.set()
-            await go_on.wait()
-        return found
-
-    monkeypatch.setattr(known_facts, "rows", slowly)
+    read, go_on = first_answer_held_up(monkeypatch, known_facts._LOAD)
     loading = asyncio.create_task(looked(database, known, "c-1"))
     await read.wait()
     await becomes_partner(database, "c-1", 2, "4712")
@@ -158,16 +164,7 @@ async def test_what_was_loaded_while_all_was_forgotten_is_not_held(database, mon
     await becomes_partner(database, "c-1", 1, "1")
     await looked(database, known)
     monkeypatch.setattr(known_facts, "MOST_NEWS", 2)
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly(tx, statement, values=None):
-        found = await rows(tx, statement, values)
-        if statement == known_facts._LOAD and not read.is_set():
-            read.set()
-            await go_on.wait()
-        return found
-
-    monkeypatch.setattr(known_facts, "rows", slowly)
+    read, go_on = first_answer_held_up(monkeypatch, known_facts._LOAD)
     loading = asyncio.create_task(looked(database, known, "c-1"))
     await read.wait()
     for version in (2, 3, 4, 5):
@@ -183,18 +180,7 @@ async def test_two_first_looks_at_once_hold_nothing_that_is_old(database, monkey
     """The second one's answer comes late: what the first has loaded since may be older than it."""
     known = KnownFacts()
     await becomes_partner(database, "c-1", 1, "4711")
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly(tx, statement, values=None):
-        found = await rows(tx, statement, values)
-        if asyncio.current_task() is late and not read.is_set():
-            read.set()
-            await go_on.wait()
-        return found
-
-    monkeypatch.setattr(known_facts, "rows", slowly)
-    async with transaction(database) as tx:
-        await known.customers(tx, [])  # nothing is asked for yet
+    read, go_on = first_answer_held_up(monkeypatch, known_facts._LOOK)
     late = asyncio.create_task(looked(database, known, "c-1"))
     await read.wait()
     await looked(database, known, "c-1")

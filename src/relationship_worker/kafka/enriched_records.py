@@ -6,7 +6,7 @@ The same as `record` makes of a message, at a third of the price: of a header's 
 from collections.abc import Sequence
 from functools import lru_cache
 
-from relationship_worker.kafka.record_batch import LENGTHS, NO_KEY, header
+from relationship_worker.kafka.record_batch import LENGTHS, NULL, header
 from relationship_worker.messages.envelope import Envelope
 from relationship_worker.messages.orders import ORDER_ENRICHED
 from relationship_worker.messages.outgoing import SOURCE
@@ -42,7 +42,7 @@ class EnrichedRecords:
         trace = event.trace
         return b"".join(
             (
-                LENGTHS[len(key)] + key if key is not None else NO_KEY,
+                LENGTHS[len(key)] + key if key is not None else NULL,
                 LENGTHS[_AROUND + len(answer) + len(data)],
                 _VALUE,
                 answer,

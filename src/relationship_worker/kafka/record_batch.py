@@ -29,14 +29,14 @@ class _Lengths(dict[int, bytes]):
 
 LENGTHS = _Lengths()
 LENGTHS.update((number, LENGTHS[number]) for number in range(-1, 8192))
-NO_KEY = LENGTHS[-1]
+NULL = LENGTHS[-1]
 
 
 def header(name: str, value: bytes | None) -> bytes:
     """A header's bytes; those of several are joined."""
     encoded = name.encode()
     if value is None:
-        return LENGTHS[len(encoded)] + encoded + NO_KEY
+        return LENGTHS[len(encoded)] + encoded + NULL
     return LENGTHS[len(encoded)] + encoded + LENGTHS[len(value)] + value
 
 
@@ -44,8 +44,8 @@ def record(key: bytes | None, value: bytes | None, headers: Sequence[Header]) ->
     """A record's bytes, all but its place in a batch."""
     return b"".join(
         (
-            NO_KEY if key is None else LENGTHS[len(key)] + key,
-            NO_KEY if value is None else LENGTHS[len(value)],
+            NULL if key is None else LENGTHS[len(key)] + key,
+            NULL if value is None else LENGTHS[len(value)],
             value or b"",
             LENGTHS[len(headers)],
             *[header(name, text) for name, text in headers],
@@ -104,10 +104,6 @@ class RecordBatch:
     def record_count(self) -> int:
         """Records so far."""
         return self._count
-
-    def size(self) -> int:
-        """Bytes."""
-        return _HEADER.size + len(self._records) if self._built is None else len(self._built)
 
     def close(self) -> None:
         """Nothing is added behind the producer's back."""

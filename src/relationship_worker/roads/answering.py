@@ -43,17 +43,16 @@ def rule_by_held(known: KnownFacts, orders: Sequence[Order]) -> list[Ruled] | No
     return None if late else ruled
 
 
-async def load(tx: Tx, known: KnownFacts, orders: Sequence[Order]) -> None:
-    """Hold what these orders ask for."""
-    await known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
-    await known.settings(tx, {o.supplier_id for o in orders})
+async def load(tx: Tx, known: KnownFacts, orders: Sequence[Order]) -> tuple[list[Known], dict[str, KnownSupplier]]:
+    """What these orders ask for, order by order and by supplier; from now on it is held."""
+    customers = await known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
+    return customers, await known.settings(tx, {o.supplier_id for o in orders})
 
 
 async def rule(tx: Tx, known: KnownFacts, orders: Sequence[Order], *, caught_up: bool) -> list[Ruled]:
     """What each order is told, in their order. Whoever has an answer by less than all decisions says so in it."""
     await known.look(tx)
-    customers = await known.customers(tx, [(o.supplier_id, o.customer_id) for o in orders])
-    settings = await known.settings(tx, {o.supplier_id for o in orders})
+    customers, settings = await load(tx, known, orders)
     ruled, late = _rule_by_newest(orders, customers, settings, caught_up=caught_up)
     if late:
         await _rule_late(tx, orders, customers, settings, late, ruled, caught_up=caught_up)
@@ -135,6 +134,7 @@ def _ruled(
 ) -> Ruled:
     ruling = which_number(partner=partner, individual=individual, channel=order.channel, settings=settings)
     before, after = around_as_of(ruling, version, no_customer=order.customer_id is None)
+    knew_change, is_open = len(supplier.changes), is_gap(ruling)
     return Ruled(
         before.encode(),
         after.encode(),
@@ -145,14 +145,14 @@ def _ruled(
             order.customer_id,
             order.channel,
             knew_version,
-            len(supplier.changes),
-            is_open=is_gap(ruling),
+            knew_change,
+            is_open=is_open,
         ),
         since,
         supplier.newest,
         knew_version,
-        len(supplier.changes),
-        is_gap(ruling),
+        knew_change,
+        is_open,
     )
 
 

@@ -195,10 +195,11 @@ class OrdersRoad:
         if ruled is None or seen is None:
             return None
         now = datetime.now(UTC)
-        given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
+        texts = _texts(asked, ruled)
+        given = [_answered(a, r, text) for a, r, text in zip(asked, ruled, texts, strict=True)]
         if not await answers.remember_at_once(self.database, given, seen, ends, now=now):
             return None
-        return self._told(asked, ruled, now)
+        return self._told(asked, ruled, texts, now)
 
     async def _answer_in(self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool) -> Outcome:
         now = datetime.now(UTC)
@@ -212,31 +213,21 @@ class OrdersRoad:
     ) -> Outcome:
         """Each is the first event of its order: nearly always so. Raises AnsweredBefore where it is not."""
         row = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
+        texts = _texts(asked, ruled)
         rows = [
-            row(
-                r.stored,
-                a.key,
-                a.hash,
-                a.record.offset,
-                a.order.created_at,
-                a.order.order_id,
-                _answer(a, r),
-                a.record.key,
-            )
-            for a, r in zip(asked, ruled, strict=True)
+            row(r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, text, a.record.key)
+            for a, r, text in zip(asked, ruled, texts, strict=True)
         ]
         events = [a.key for a in asked]
         orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
         await answers.remember_new(tx, rows, events, orders, period=period)
-        return self._told(asked, ruled, now)
+        return self._told(asked, ruled, texts, now)
 
-    def _told(self, asked: Sequence[Asked], ruled: Sequence[Ruled], now: datetime) -> Outcome:
+    def _told(self, asked: Sequence[Asked], ruled: Sequence[Ruled], texts: Sequence[bytes], now: datetime) -> Outcome:
         enriched = EnrichedRecords(write_time(now)).record
         outcome = Outcome()
-        for a, r in zip(asked, ruled, strict=True):
-            outcome.enriched.append(
-                enriched(a.record.key, a.order.event, a.key, a.order.order_id, _answer(a, r), r.routing)
-            )
+        for a, r, text in zip(asked, ruled, texts, strict=True):
+            outcome.enriched.append(enriched(a.record.key, a.order.event, a.key, a.order.order_id, text, r.routing))
             if r.ruling.number is None:
                 outcome.missing.append(_missing(a, r.ruling.reason, now))
         return outcome
@@ -245,7 +236,8 @@ class OrdersRoad:
         self, tx: Tx, period: Period, asked: Sequence[Asked], ruled: Sequence[Ruled], now: datetime
     ) -> Outcome:
         """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
-        given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
+        texts = _texts(asked, ruled)
+        given = [_answered(a, r, text) for a, r, text in zip(asked, ruled, texts, strict=True)]
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
         for answered in given:
             firsts.setdefault(answered.event_key, answered)
@@ -325,12 +317,12 @@ class OrdersRoad:
             )
 
 
-def _answer(asked: Asked, ruled: Ruled) -> bytes:
-    """The answer (JSON) to an order."""
-    return ruled.before + asked.order.created_at_text.encode() + ruled.after
+def _texts(asked: Sequence[Asked], ruled: Sequence[Ruled]) -> list[bytes]:
+    """The answer (JSON) to each order."""
+    return [r.before + a.order.created_at_text.encode() + r.after for a, r in zip(asked, ruled, strict=True)]
 
 
-def _answered(asked: Asked, ruled: Ruled) -> Answered:
+def _answered(asked: Asked, ruled: Ruled, text: bytes) -> Answered:
     order, record = asked.order, asked.record
     return Answered(
         event_key=asked.key,
@@ -338,7 +330,7 @@ def _answered(asked: Asked, ruled: Ruled) -> Answered:
         supplier_id=order.supplier_id,
         order_id=order.order_id,
         customer_id=order.customer_id,
-        answer=_answer(asked, ruled).decode(),
+        answer=text.decode(),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,

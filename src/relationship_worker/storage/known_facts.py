@@ -112,7 +112,7 @@ class KnownFacts:
         return found  # type: ignore[return-value]
 
     async def _load_customers(self, tx: Tx, missing: Collection[CustomerOf]) -> dict[CustomerOf, Known]:
-        loaded = {pair: Known(derived={}) for pair in missing}
+        loaded = {pair: Known() for pair in missing}
         asked = [(supplier, customer) for supplier, customer in missing if customer is not None]
 
         async def load() -> None:
@@ -121,10 +121,9 @@ class KnownFacts:
                 _LOAD,
                 {"suppliers": "\x1f".join([s for s, _ in asked]), "customers": "\x1f".join([c for _, c in asked])},
             ):
-                loaded[asked[i - 1]] = Known(version, since, partner, number, {})
+                loaded[asked[i - 1]] = Known(version, since, partner, number)
 
-        if asked:
-            await self._hold(load, self._relationships, loaded)
+        await self._hold(load, self._relationships, loaded)
         return loaded
 
     async def _load_suppliers(self, tx: Tx, missing: Collection[str]) -> dict[str, KnownSupplier]:
