@@ -15,7 +15,7 @@ from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.record_batch import batches, record
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
-BATCH_BYTES = 1024 * 1024  # one produce request; smaller ones cost a round trip each, at 16 KiB the client stalls
+BATCH_BYTES = 4 * 1024 * 1024  # one produce request; smaller ones cost a round trip each, one after the other
 TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
 CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself

@@ -9,6 +9,7 @@ import msgspec
 T = TypeVar("T")
 
 MAX_DEPTH = 700  # levels of nesting; the contract lets 64 pass and refuses 1,000
+FLAT_BYTES = 2 * MAX_DEPTH  # a text that is no longer can't be nested deeper, each level has two brackets
 
 _ANY_VALUE = msgspec.json.Decoder(msgspec.Raw)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -37,7 +38,7 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
     Members that are not asked for may hold what no reader can: lone surrogates, numbers of any size. In members that
     are asked for (`fields`), a lone surrogate is read as U+0000. Among repeated keys the last counts.
     """
-    if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+    if len(text) > FLAT_BYTES and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
         _check_depth(text)
     try:
         if not text.isascii():

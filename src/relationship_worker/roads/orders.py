@@ -218,18 +218,22 @@ class OrdersRoad:
             row(r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, text, a.record.key)
             for a, r, text in zip(asked, ruled, texts, strict=True)
         ]
-        events = [a.key for a in asked]
+        events = [a.key for a in asked] 
         orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
         await answers.remember_new(tx, rows, events, orders, period=period)
         return self._told(asked, ruled, texts, now)
 
     def _told(self, asked: Sequence[Asked], ruled: Sequence[Ruled], texts: Sequence[bytes], now: datetime) -> Outcome:
         enriched = EnrichedRecords(write_time(now)).record
-        outcome = Outcome()
-        for a, r, text in zip(asked, ruled, texts, strict=True):
-            outcome.enriched.append(enriched(a.record.key, a.order.event, a.key, a.order.order_id, text, r.routing))
-            if r.ruling.number is None:
-                outcome.missing.append(_missing(a, r.ruling.reason, now))
+        outcome = Outcome(
+            enriched=[
+                enriched(a.record.key, a.order.event, a.key, a.order.order_id, text, r.routing)
+                for a, r, text in zip(asked, ruled, texts, strict=True)
+            ]
+        )
+        outcome.missing += [
+            _missing(a, r.ruling.reason, now) for a, r in zip(asked, ruled, strict=True) if r.ruling.number is None
+        ]
         return outcome
 
     async def _answer_some(
