@@ -13,7 +13,7 @@ def read_back(bodies: Sequence[bytes], *, most_bytes: int = 1024 * 1024) -> list
     """Key, value and headers of each record, batch by batch."""
     found = []
     for batch in batches(bodies, most_bytes=most_bytes, timestamp=1_700_000_000_000):
-        records = MemoryRecords(batch._build())
+        records = MemoryRecords(b"".join(batch._build().pieces))
         read = records.next_batch()
         assert read.validate_crc()
         assert not records.has_next()

@@ -146,7 +146,7 @@ def test_an_example_of_an_enriched_order_is_what_the_worker_writes(example: Exam
         cause.record_key,
         open_envelope(cause.record_headers, cause.value, [cause.kind]),
         _cause(example).key,
-        example.headers["ce_subject"],
+        example.headers["ce_subject"].encode(),
         answer.encode(),
         routing_headers([(name, text) for name, text in example.record_headers if name in ROUTING_HEADERS]),
     )

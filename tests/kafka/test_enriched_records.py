@@ -14,7 +14,7 @@ ANSWER = b'{"number":"00042","as_of":"x"}'
 
 
 def built(event, *, key=b"c-1", order_id="o-1", answer=ANSWER, headers=()):
-    made = EnrichedRecords(NOW).record(key, event, KEY, order_id, answer, routing_headers(headers))
+    made = EnrichedRecords(NOW).record(key, event, KEY, order_id.encode(), answer, routing_headers(headers))
     [[found]] = read_back([made])
     return found
 

@@ -50,7 +50,7 @@ def test_a_transactional_producers_batch_carries_its_identity_and_sequence():
     [batch] = batches([record(b"k", b"v", []), record(b"k", b"v", [])], most_bytes=1_000, timestamp=1_700_000_000_123)
     batch._set_producer_state(4711, 3, 42)
 
-    read = MemoryRecords(batch._build()).next_batch()
+    read = MemoryRecords(b"".join(batch._build().pieces)).next_batch()
 
     assert read.validate_crc()
     assert (read.producer_id, read.producer_epoch, read.base_sequence) == (4711, 3, 42)

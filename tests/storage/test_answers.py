@@ -283,7 +283,7 @@ def a_row(answer: Answered, period: Period) -> bytes:
         answer.data_hash,
         answer.offset,
         answer.created_at,
-        answer.order_id,
+        answer.order_id.encode(),
         answer.answer.encode(),
         answer.record_key,
     )

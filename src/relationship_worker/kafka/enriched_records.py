@@ -35,11 +35,10 @@ class EnrichedRecords:
         self._behind_id = b"".join(header(name, text) for name, text in attributes)
 
     def record(
-        self, key: bytes | None, event: Envelope, event_key: bytes, order_id: str, answer: bytes, routing: "Routing"
+        self, key: bytes | None, event: Envelope, event_key: bytes, order_id: bytes, answer: bytes, routing: "Routing"
     ) -> bytes:
-        """A record's bytes, all but its place in a batch. `answer`: JSON."""
-        data, subject, cause = event.data, order_id.encode(), event.id.encode()
-        trace = event.trace
+        """A record's bytes, all but its place in a batch. `order_id`: UTF-8; `answer`: JSON."""
+        data, cause, trace = event.data, event.id.encode(), event.trace
         return b"".join(
             (
                 LENGTHS[len(key)] + key if key is not None else NULL,
@@ -55,8 +54,8 @@ class EnrichedRecords:
                 _SUFFIX,
                 self._behind_id,
                 _SUBJECT,
-                LENGTHS[len(subject)],
-                subject,
+                LENGTHS[len(order_id)],
+                order_id,
                 _CAUSATION_ID,
                 LENGTHS[len(cause)],
                 cause,

@@ -10,8 +10,10 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from relationship_worker.kafka.fetched_records import FetchedRecord
 
-PAUSE_ABOVE = 8 * 1024 * 1024  # bytes of values waiting in a lane: some batches ahead, and bounded whatever the backlog
-RESUME_BELOW = 4 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
+PAUSE_ABOVE = (
+    16 * 1024 * 1024
+)  # bytes of values waiting in a lane: some batches ahead, and bounded whatever the backlog
+RESUME_BELOW = 9 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 

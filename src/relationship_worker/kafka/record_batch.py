@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import google_crc32c
 
+from relationship_worker.kafka.produce_requests import Pieces
+
 Header = tuple[str, bytes | None]
 
 
@@ -84,21 +86,20 @@ class RecordBatch:
         self._timestamp = timestamp
         self._producer: tuple[int, int, int] = (-1, -1, -1)
         self._attributes = 0
-        self._built: bytes | None = None
+        self._built: Pieces | None = None
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._producer = (producer_id, producer_epoch, base_sequence)
         self._attributes = _TRANSACTIONAL
 
-    def _build(self) -> bytes:
+    def _build(self) -> Pieces:
         if self._built is None:
             behind_crc = _BEHIND_CRC.pack(
                 self._attributes, self._count - 1, self._timestamp, self._timestamp, *self._producer, self._count
             )
             crc = google_crc32c.extend(google_crc32c.value(behind_crc), self._records)
             length = _HEADER.size - _BEFORE_LENGTH_ENDS + len(self._records)
-            self._built = b"".join((_TO_CRC.pack(0, length, -1, _MAGIC, crc), behind_crc, self._records))
-            self._records = b""
+            self._built = Pieces([_TO_CRC.pack(0, length, -1, _MAGIC, crc), behind_crc, self._records])
         return self._built
 
     def record_count(self) -> int:

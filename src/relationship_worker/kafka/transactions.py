@@ -12,6 +12,7 @@ from aiokafka.producer import sender
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.record_batch import batches, record
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
@@ -53,6 +54,7 @@ class Transactions:
     async def open(self) -> None:
         """A new producer; what the former one left open is aborted. What is committed may be read after this."""
         await self.close()
+        send_our_way()
         producer = AIOKafkaProducer(
             **self._kafka.client_options(),
             transactional_id=self._id,

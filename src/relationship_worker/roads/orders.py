@@ -195,11 +195,17 @@ class OrdersRoad:
         if ruled is None or seen is None:
             return None
         now = datetime.now(UTC)
-        texts = _texts(asked, ruled)
-        given = [_answered(a, r, text) for a, r, text in zip(asked, ruled, texts, strict=True)]
+        given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
         if not await answers.remember_at_once(self.database, given, seen, ends, now=now):
             return None
-        return self._told(asked, ruled, texts, now)
+        enriched = EnrichedRecords(write_time(now)).record
+        outcome = Outcome()
+        for a, r, g in zip(asked, ruled, given, strict=True):
+            order_id, answer = g.order_id.encode(), g.answer.encode()
+            outcome.enriched.append(enriched(g.record_key, a.order.event, a.key, order_id, answer, r.routing))
+            if r.ruling.number is None:
+                outcome.missing.append(_missing(a, r.ruling.reason, now))
+        return outcome
 
     async def _answer_in(self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool) -> Outcome:
         now = datetime.now(UTC)
@@ -213,35 +219,25 @@ class OrdersRoad:
     ) -> Outcome:
         """Each is the first event of its order: nearly always so. Raises AnsweredBefore where it is not."""
         row = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
-        texts = _texts(asked, ruled)
-        rows = [
-            row(r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, text, a.record.key)
-            for a, r, text in zip(asked, ruled, texts, strict=True)
-        ]
-        events = [a.key for a in asked] 
+        enriched = EnrichedRecords(write_time(now)).record
+        outcome, rows = Outcome(), list[bytes]()
+        for a, r in zip(asked, ruled, strict=True):
+            order, record, key = a.order, a.record, a.key
+            order_id, answer = order.order_id.encode(), _text(a, r)
+            rows.append(row(r.stored, key, a.hash, record.offset, order.created_at, order_id, answer, record.key))
+            outcome.enriched.append(enriched(record.key, order.event, key, order_id, answer, r.routing))
+            if r.ruling.number is None:
+                outcome.missing.append(_missing(a, r.ruling.reason, now))
+        events = [a.key for a in asked]
         orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
         await answers.remember_new(tx, rows, events, orders, period=period)
-        return self._told(asked, ruled, texts, now)
-
-    def _told(self, asked: Sequence[Asked], ruled: Sequence[Ruled], texts: Sequence[bytes], now: datetime) -> Outcome:
-        enriched = EnrichedRecords(write_time(now)).record
-        outcome = Outcome(
-            enriched=[
-                enriched(a.record.key, a.order.event, a.key, a.order.order_id, text, r.routing)
-                for a, r, text in zip(asked, ruled, texts, strict=True)
-            ]
-        )
-        outcome.missing += [
-            _missing(a, r.ruling.reason, now) for a, r in zip(asked, ruled, strict=True) if r.ruling.number is None
-        ]
         return outcome
 
     async def _answer_some(
         self, tx: Tx, period: Period, asked: Sequence[Asked], ruled: Sequence[Ruled], now: datetime
     ) -> Outcome:
         """Some were answered before: as the same record (done again after a crash), the same event, or the same order."""
-        texts = _texts(asked, ruled)
-        given = [_answered(a, r, text) for a, r, text in zip(asked, ruled, texts, strict=True)]
+        given = [_answered(a, r) for a, r in zip(asked, ruled, strict=True)]
         firsts: dict[bytes, Answered] = {}  # of several records of one event the first counts; of one order, see there
         for answered in given:
             firsts.setdefault(answered.event_key, answered)
@@ -257,8 +253,8 @@ class OrdersRoad:
             elif (before.partition, before.offset) == (a.record.partition, a.record.offset):
                 answer = read_answer(before.answer)
                 headers = routing_headers(routing(order.supplier_id, order.customer_id, answer.number))
-                text = before.answer.encode()
-                outcome.enriched.append(enriched(a.record.key, order.event, a.key, order.order_id, text, headers))
+                order_id, text = order.order_id.encode(), before.answer.encode()
+                outcome.enriched.append(enriched(a.record.key, order.event, a.key, order_id, text, headers))
                 outcome.told_again += not before.first
                 if answer.number is None and before.first:
                     outcome.missing.append(_missing(a, answer.reason, now))
@@ -321,12 +317,12 @@ class OrdersRoad:
             )
 
 
-def _texts(asked: Sequence[Asked], ruled: Sequence[Ruled]) -> list[bytes]:
-    """The answer (JSON) to each order."""
-    return [r.before + a.order.created_at_text.encode() + r.after for a, r in zip(asked, ruled, strict=True)]
+def _text(asked: Asked, ruled: Ruled) -> bytes:
+    """The answer (JSON) to an order."""
+    return ruled.before + asked.order.created_at_text.encode() + ruled.after
 
 
-def _answered(asked: Asked, ruled: Ruled, text: bytes) -> Answered:
+def _answered(asked: Asked, ruled: Ruled) -> Answered:
     order, record = asked.order, asked.record
     return Answered(
         event_key=asked.key,
@@ -334,7 +330,7 @@ def _answered(asked: Asked, ruled: Ruled, text: bytes) -> Answered:
         supplier_id=order.supplier_id,
         order_id=order.order_id,
         customer_id=order.customer_id,
-        answer=text.decode(),
+        answer=_text(asked, ruled).decode(),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,

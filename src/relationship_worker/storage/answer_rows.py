@@ -67,20 +67,19 @@ class AnswerRows:
         data_hash: bytes,
         offset: int,
         created_at: datetime,
-        order_id: str,
+        order_id: bytes,
         answer: bytes,
         record_key: bytes | None,
     ) -> bytes:
-        """One row; `facts` as `known_facts` makes them."""
-        order = order_id.encode()
+        """One row; `facts` as `known_facts` makes them, `order_id` in UTF-8."""
         own = _OWN.pack(16, event_key, 8, data_hash, 8, offset, 8, _microseconds(created_at))
         return b"".join(
             (
                 self._before,
                 facts,
                 own,
-                _SIZES[len(order)],
-                order,
+                _SIZES[len(order_id)],
+                order_id,
                 _SIZES[len(answer)],
                 answer,
                 _NULL if record_key is None else _SIZES[len(record_key)] + record_key,
