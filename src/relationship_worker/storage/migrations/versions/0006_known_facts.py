@@ -37,6 +37,13 @@ IDS = {
 }
 
 
+# From one recovery of the server to the next. A snapshot says nothing of another life: numbers of transactions that wrote
+# nothing are given again after a crash. Such a crash may leave the server's own start as it was, but resets statistics.
+SERVER_LIFE = """
+CREATE FUNCTION server_life() RETURNS text LANGUAGE sql STABLE AS
+'SELECT concat(pg_postmaster_start_time(), '' '', pg_stat_get_bgwriter_stat_reset_time())'
+"""
+
 # A small batch of orders in one round trip: remembered where nothing became known since the snapshot of the facts that they
 # were answered by. Its transaction has its id before it looks, so that whoever corrects answers knows whom to wait for.
 ANSWER_AT_ONCE = """
@@ -56,7 +63,7 @@ BEGIN
                WHERE e.position > coalesce(p.position, 0)) THEN
         RETURN 'behind';
     END IF;
-    IF server <> pg_postmaster_start_time()::text
+    IF server <> server_life()
        OR EXISTS (SELECT FROM relationship_history
                   WHERE known_in >= pg_snapshot_xmin(seen) AND known_in < pg_snapshot_xmax(pg_current_snapshot())
                         AND NOT pg_visible_in_snapshot(known_in, seen))
@@ -99,4 +106,5 @@ def upgrade() -> None:
     for table, columns in IDS.items():
         changes = ", ".join(f'ALTER COLUMN {column} TYPE text COLLATE "C"' for column in columns)
         op.execute(f"ALTER TABLE {table} {changes}")
+    op.execute(SERVER_LIFE)
     op.execute(ANSWER_AT_ONCE)
