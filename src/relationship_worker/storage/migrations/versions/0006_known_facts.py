@@ -75,9 +75,9 @@ BEGIN
     IF EXISTS (SELECT FROM repeated_orders WHERE event_key = ANY (event_keys)) THEN
         RETURN 'answered before';
     END IF;
-    -- Each earlier period by its own name, planned anew: a plan that is kept would go by how small all was when it was made.
+    -- Each other period by its own name, planned anew: a plan that is kept would go by how small all was when it was made.
     FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\\d+$')::int < entered LOOP
+                WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\\d+$')::int <> entered LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %1$I WHERE event_key = ANY ($1))
                                OR EXISTS (SELECT FROM unnest($2, $3) AS t (s, o) CROSS JOIN LATERAL (
                                               SELECT FROM %1$I WHERE supplier_id = t.s AND order_id = t.o LIMIT 1) AS a)', part)
