@@ -125,11 +125,11 @@ class Transactions:
         assert self._producer is not None, "open it first"
         try:
             await asyncio.wait_for(self._tell(self._producer, messages, records or {}), TIMEOUT)
-        except (ProducerFenced, InvalidProducerEpoch) as why:
-            await self.close()
-            raise FencedOff(f"{self._id} was opened by another worker") from why
         except Exception as why:
+            fenced = _is_fenced(self._producer, why)
             await self.close()
+            if fenced:
+                raise FencedOff(f"{self._id} was opened by another worker") from why
             raise Doubt(f"a transaction of {self._id} ended with {type(why).__name__}") from why
 
     async def _tell(
@@ -162,6 +162,13 @@ class Transactions:
         ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
+
+
+def _is_fenced(producer: AIOKafkaProducer, why: Exception) -> bool:
+    """Also where the broker said so before the messages were ready: then the client says only that it can't send them."""
+    task = producer._sender.sender_task
+    ended = task.exception() if task.done() and not task.cancelled() else None
+    return any(isinstance(error, ProducerFenced | InvalidProducerEpoch) for error in (why, ended))
 
 
 async def _throw_away(producer: AIOKafkaProducer) -> None:
