@@ -1,14 +1,18 @@
 """One Kafka transaction at a time, on a real Kafka: who is fenced, and what is in doubt."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 
 from relationship_worker.kafka.connection import Connection
-from relationship_worker.kafka.transactions import FencedOff, Transactions
+from relationship_worker.kafka.transactions import Doubt, FencedOff, Transactions
 from relationship_worker.messages.outgoing import Message
 from waiting import until
 
@@ -66,3 +70,58 @@ async def test_who_was_fenced_while_his_messages_were_made_is_told_so(kafka: Con
 
     with pytest.raises(FencedOff):
         await former.tell([MESSAGE])
+
+
+def held_back(monkeypatch, kafka: Connection, kind: type) -> Callable[[], Awaitable[Any]]:
+    """The next request of this kind is on its way when the connection is lost; it arrives when the result is called."""
+    send, held = AIOKafkaConnection.send, []
+
+    def lose_one(connection, request, **more):
+        if isinstance(request, kind) and not held:
+            held.append(request)
+            connection.close()
+        return send(connection, request, **more)
+
+    async def arrive() -> Any:
+        client = AIOKafkaClient(bootstrap_servers=kafka.bootstrap_servers)
+        await client.bootstrap()
+        try:
+            return await client.send(client.get_random_node(), held[0])
+        finally:
+            await client.close()
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", lose_one)
+    return arrive
+
+
+async def test_an_end_of_which_no_answer_came_is_a_doubt_and_can_not_end_the_next_transaction(
+    kafka: Connection, opened: Open, monkeypatch
+):
+    transactions = await opened()
+    await begin(transactions, kafka)
+    arrives = held_back(monkeypatch, kafka, EndTxnRequest)
+
+    with pytest.raises(Doubt):
+        await transactions.tell([MESSAGE])
+
+    await transactions.open()
+    await begin(transactions, kafka)
+    assert (await arrives()).error_code != 0
+    await transactions.tell([MESSAGE])
+
+
+async def test_a_position_of_which_no_answer_came_is_a_doubt_and_can_not_come_behind_the_next(
+    kafka: Connection, opened: Open, monkeypatch
+):
+    transactions = await opened()
+    arrives = held_back(monkeypatch, kafka, TxnOffsetCommitRequest)
+    await begin(transactions, kafka, 1)
+
+    with pytest.raises(Doubt):
+        await transactions.tell([MESSAGE])
+
+    await transactions.open()
+    await begin(transactions, kafka, 2)
+    [(_, [(_, error)])] = (await arrives()).errors
+    assert error != 0
+    await transactions.tell([MESSAGE])

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer import sender
+from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
@@ -37,6 +39,10 @@ class Doubt(Exception):
     old, read the position that is committed, and do again what lies behind it."""
 
 
+class NoAnswer(Exception):
+    """A request may have arrived, or arrive later. Not one of the client's own errors, after which it sends again."""
+
+
 class FencedOff(Doubt):
     """Another worker has opened the same transactional id: the partition is its now."""
 
@@ -62,6 +68,7 @@ class Transactions:
             acks="all",
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
+        producer.client.send = _never_twice(producer.client.send)
         try:
             await asyncio.wait_for(producer.start(), TIMEOUT)
         except BaseException:
@@ -162,6 +169,26 @@ class Transactions:
         ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
+
+
+Send = Callable[..., Awaitable[Any]]
+
+
+def _never_twice(send: Send) -> Send:
+    """The client sends an end or a position again where no answer came, and goes on. The first copy may arrive after that,
+    while the next transaction is open: it would end half of it, or set its position back (KAFKA-17754)."""
+
+    async def send_once(node: int, request: Any, **group: Any) -> Any:
+        try:
+            return await send(node, request, **group)
+        except NodeNotReadyError:  # nothing was sent
+            raise
+        except KafkaError as why:
+            if isinstance(request, EndTxnRequest | TxnOffsetCommitRequest):
+                raise NoAnswer from why
+            raise
+
+    return send_once
 
 
 def _is_fenced(producer: AIOKafkaProducer, why: Exception) -> bool:
