@@ -6,7 +6,9 @@ from typing import Any
 from aiokafka import conn
 
 REQUEST_TIMEOUT_MS = 15_000  # a broker answers in milliseconds; a broker that restarts needs some seconds
-READ_AHEAD_BYTES = 4 * 1024 * 1024  # some fetched partitions; the client's 64 KiB stop and resume the socket many times each
+READ_AHEAD_BYTES = (
+    4 * 1024 * 1024
+)  # some fetched partitions; the client's 64 KiB stop and resume the socket many times each
 
 conn.READER_LIMIT = READ_AHEAD_BYTES
 

@@ -139,7 +139,12 @@ def _is_plain(text: str) -> bool:
     return (text.isprintable() if text.isascii() else not _CONTROL.search(text)) and text != ""
 
 
-_is_plain_source = lru_cache(maxsize=1_000)(_is_plain)  # some kilobytes; a marketplace has few sources
+def _is_plain_source(text: str) -> bool:
+    return _is_plain_short(text) if len(text) <= SHORT else _is_plain(text)
+
+
+SHORT = 200  # characters: what is longer is not kept, be it as large as a record
+_is_plain_short = lru_cache(maxsize=1_000)(_is_plain)  # some kilobytes; a marketplace has few sources
 
 
 def is_structured(headers: Headers) -> bool:
@@ -204,14 +209,16 @@ def _text(name: str, raw: bytes) -> str:
 
 def event_key(topic: str, source: str, id_: str) -> bytes:
     """16 bytes that stand for `(topic, source, id)`, wherever an event must be recognised or ids derived from it."""
-    hashed = _hash_begun(topic, source).copy()
+    hashed = _hash_begun(topic, source).copy() if len(source) <= SHORT else _begin_hash(topic, source)
     hashed.update(id_.encode())
     return hashed.digest()
 
 
-@lru_cache(maxsize=1_000)  # half a megabyte; a marketplace has few sources
-def _hash_begun(topic: str, source: str) -> blake2b:
+def _begin_hash(topic: str, source: str) -> blake2b:
     return blake2b(f"{topic}\0{source}\0".encode(), digest_size=16)
+
+
+_hash_begun = lru_cache(maxsize=1_000)(_begin_hash)  # half a megabyte; a marketplace has few sources
 
 
 def derived_key(key: bytes) -> bytes:

@@ -224,7 +224,7 @@ class OrdersRoad:
             row(r.stored, a.key, a.hash, a.record.offset, a.order.created_at, a.order.order_id, text, a.record.key)
             for a, r, text in zip(asked, ruled, texts, strict=True)
         ]
-        events = [a.key for a in asked] 
+        events = [a.key for a in asked]
         orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
         await answers.remember_new(tx, rows, events, orders, period=period)
         return self._told(asked, ruled, texts, now)
