@@ -438,6 +438,17 @@ async def test_an_order_that_is_being_answered_right_now_is_not_remembered_at_on
     assert await second is False
 
 
+async def test_a_small_batch_that_waits_in_a_circle_with_another_lanes_orders_goes_the_longer_way(database):
+    async with transaction(database) as tx:
+        await remember_as_new(tx, an_answer(1, "b"))
+        small = asyncio.create_task(at_once(database, an_answer(5, "b"), an_answer(6, "a")))
+        await somebody_waits_for_a_lock(database)
+        other = asyncio.create_task(remember_as_new(tx, an_answer(2, "a")))
+
+        assert await small is False
+        await other
+
+
 async def test_who_corrects_answers_waits_for_what_is_being_remembered_at_once(database):
     """Its transaction has its id before it looks for news: so no fact is missed by both."""
     async with transaction(database) as holder:

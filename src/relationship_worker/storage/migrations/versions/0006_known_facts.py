@@ -93,7 +93,7 @@ BEGIN
                 changes, opens) AS t (k, h, s, o, c, a, f, r, at, ch, v, g, op)
     ORDER BY s, o;
     RETURN 'remembered';
-EXCEPTION WHEN unique_violation THEN
+EXCEPTION WHEN unique_violation OR deadlock_detected THEN -- another lane has some of these orders, in another order
     RETURN 'answered before';
 END $$
 """
