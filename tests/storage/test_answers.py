@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from builders import NOON
+from relationship_worker.roads.running import is_own_fault
 from relationship_worker.storage.answer_rows import AnswerRows, known_facts
 from relationship_worker.storage.answers import (
     Answered,
@@ -19,7 +20,7 @@ from relationship_worker.storage.answers import (
     remember_repeated,
     told_last,
 )
-from relationship_worker.storage.database import rows, run, transaction
+from relationship_worker.storage.database import ConnectionLost, rows, run, transaction
 from relationship_worker.storage.known_facts import KnownFacts, Seen
 from relationship_worker.storage.periods import Period, enter
 from relationship_worker.storage.positions import take_over
@@ -373,6 +374,15 @@ async def test_lanes_with_the_same_orders_in_another_order_do_not_wait_for_ever(
         ended = await asyncio.gather(first, second, return_exceptions=True)
 
     assert [type(end) for end in ended].count(AnsweredBefore) == 1
+
+
+@pytest.mark.parametrize("remember", ["as_new", "remembered", "at_once"])
+async def test_an_answer_that_the_database_can_not_hold_is_the_workers_own_fault(database, remember):
+    """Whichever way it takes: what is another's fault is tried again for ever, and would hold all orders back."""
+    with pytest.raises(ConnectionLost) as failed:
+        await globals()[remember](database, an_answer(1, "a\0b"))
+
+    assert is_own_fault(failed.value)
 
 
 async def test_a_batch_without_orders_is_remembered(database):
