@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import make_url
 
 from builders import NOON
 from relationship_worker.roads.running import is_own_fault
@@ -20,7 +21,7 @@ from relationship_worker.storage.answers import (
     remember_repeated,
     told_last,
 )
-from relationship_worker.storage.database import ConnectionLost, rows, run, transaction
+from relationship_worker.storage.database import ConnectionLost, open_database, rows, run, statements, transaction
 from relationship_worker.storage.known_facts import KnownFacts, Seen
 from relationship_worker.storage.periods import Period, enter
 from relationship_worker.storage.positions import take_over
@@ -457,6 +458,21 @@ async def test_a_small_batch_that_waits_in_a_circle_with_another_lanes_orders_go
 
         assert await small is False
         await other
+
+
+async def test_each_statement_sees_what_was_committed_before_it_however_the_database_is_set(database, database_url):
+    """At once means several statements in one call: the later ones must see what the earlier have waited for."""
+    name = make_url(database_url).database
+    async with transaction(database) as tx:
+        await run(tx, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    new = open_database(database_url, connections=1)
+    try:
+        async with statements(new) as tx:
+            [found] = await rows(tx, "SHOW transaction_isolation")
+    finally:
+        await new.dispose()
+
+    assert found.transaction_isolation == "read committed"
 
 
 async def test_who_corrects_answers_waits_for_what_is_being_remembered_at_once(database):
