@@ -160,6 +160,42 @@ async def test_dead_letter_headers_that_were_there_already_stay_in_front(road: R
     assert reasons == [b"from before", b"invalid_json"]
 
 
+LARGE = b"x" * (8 * MIB + 300_000)  # more than an output topic takes
+
+TOO_LARGE_TO_PASS_ON = [
+    Bad("an order with a large id", "too_large", order(), instead=(("ce_id", LARGE),)),
+    Bad("an order with a large source", "too_large", order(), instead=(("ce_source", LARGE),)),
+    Bad("an order with a large trace", "too_large", order(), instead=(("traceparent", b"0"), ("tracestate", LARGE))),
+    Bad("an order with a large key", "too_large", order(), key=LARGE),
+    Bad("no order, with a large header", "invalid_json", b"{", instead=(("x-large", LARGE),)),
+    Bad("no order, with a large key", "empty_value", b"", key=LARGE),
+]
+
+
+async def test_orders_that_are_too_large_to_be_passed_on_hold_back_nothing(road: Road):
+    """Nor do they fit the dead letters, which say what was left out."""
+    await road.start()
+    reasons = {(await send_bad(road, ORDERS, bad))[1]: bad.reason for bad in TOO_LARGE_TO_PASS_ON}
+    behind = await road.order("behind", "ida", partition=1)
+
+    assert [o.cause for o in await road.told("enriched-orders", 1)] == [behind]
+    letters = await road.told("dead-letters", len(reasons))
+    assert {int(o.header("deadletter-offset") or -1): o.header("deadletter-reason") for o in letters} == reasons
+    assert all("left out" in (o.header("deadletter-detail") or "") and o.value is None for o in letters)
+
+
+async def test_a_decision_that_is_too_large_to_be_passed_on_holds_back_nothing(road: Road):
+    await road.start()
+    decision = json.dumps({"supplier_id": "shop-1", "customer_id": "ida"}).encode()
+    for large in ("ce_id", "x-large"):
+        await send_bad(road, REQUESTS, Bad(large, "too_large", decision[:-1], instead=((large, LARGE),)))
+        await send_bad(road, REQUESTS, Bad(large, "too_large", decision, instead=((large, LARGE),)))
+    behind = await road.request("jan", partition=1)
+
+    assert behind in {o.cause for o in await road.told("relationship-events", 2)}
+    assert len(await road.told("dead-letters", 3)) == 3
+
+
 async def send_bad(road: Road, topic: str, bad: Bad) -> tuple[int, int]:
     headers: dict[str, bytes] = {
         "ce_id": str(uuid4()).encode(),

@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import make_url
 
 from builders import NOON
+from relationship_worker.roads.running import is_own_fault
 from relationship_worker.storage.answer_rows import AnswerRows, known_facts
 from relationship_worker.storage.answers import (
     Answered,
@@ -19,7 +21,7 @@ from relationship_worker.storage.answers import (
     remember_repeated,
     told_last,
 )
-from relationship_worker.storage.database import rows, run, transaction
+from relationship_worker.storage.database import ConnectionLost, open_database, rows, run, statements, transaction
 from relationship_worker.storage.known_facts import KnownFacts, Seen
 from relationship_worker.storage.periods import Period, enter
 from relationship_worker.storage.positions import take_over
@@ -375,6 +377,15 @@ async def test_lanes_with_the_same_orders_in_another_order_do_not_wait_for_ever(
     assert [type(end) for end in ended].count(AnsweredBefore) == 1
 
 
+@pytest.mark.parametrize("remember", ["as_new", "remembered", "at_once"])
+async def test_an_answer_that_the_database_can_not_hold_is_the_workers_own_fault(database, remember):
+    """Whichever way it takes: what is another's fault is tried again for ever, and would hold all orders back."""
+    with pytest.raises(ConnectionLost) as failed:
+        await globals()[remember](database, an_answer(1, "a\0b"))
+
+    assert is_own_fault(failed.value)
+
+
 async def test_a_batch_without_orders_is_remembered(database):
     await as_new(database)
 
@@ -436,6 +447,32 @@ async def test_an_order_that_is_being_answered_right_now_is_not_remembered_at_on
         await somebody_waits_for_a_lock(database)
 
     assert await second is False
+
+
+async def test_a_small_batch_that_waits_in_a_circle_with_another_lanes_orders_goes_the_longer_way(database):
+    async with transaction(database) as tx:
+        await remember_as_new(tx, an_answer(1, "b"))
+        small = asyncio.create_task(at_once(database, an_answer(5, "b"), an_answer(6, "a")))
+        await somebody_waits_for_a_lock(database)
+        other = asyncio.create_task(remember_as_new(tx, an_answer(2, "a")))
+
+        assert await small is False
+        await other
+
+
+async def test_each_statement_sees_what_was_committed_before_it_however_the_database_is_set(database, database_url):
+    """At once means several statements in one call: the later ones must see what the earlier have waited for."""
+    name = make_url(database_url).database
+    async with transaction(database) as tx:
+        await run(tx, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    new = open_database(database_url, connections=1)
+    try:
+        async with statements(new) as tx:
+            [found] = await rows(tx, "SHOW transaction_isolation")
+    finally:
+        await new.dispose()
+
+    assert found.transaction_isolation == "read committed"
 
 
 async def test_who_corrects_answers_waits_for_what_is_being_remembered_at_once(database):

@@ -110,6 +110,19 @@ async def test_an_answer_of_an_earlier_period_is_known_to_whoever_expects_new_on
     await as_new(database, an_answer(4, "o-4"))
 
 
+async def test_an_answer_is_known_where_another_servers_clock_is_behind_and_the_period_comes_again(periods_of_a_spring):
+    database = periods_of_a_spring
+    change = await start_of_next_period(database)
+    await clock(database, change + timedelta(seconds=2))
+    await as_new(database, an_answer(1, "o-1"))
+    await clock(database, change - timedelta(seconds=2))
+
+    for again in (an_answer(1, "o-2"), an_answer(2, "o-1")):
+        assert not await at_once(database, again)
+        with pytest.raises(AnsweredBefore):
+            await as_new(database, again)
+
+
 async def test_an_event_is_used_up_over_periods(periods_of_a_spring):
     database = periods_of_a_spring
     assert await used_up(database) == {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from relationship_worker.kafka.record_batch import LENGTHS, NULL, header
-from relationship_worker.messages.envelope import Envelope
+from relationship_worker.messages.envelope import SHORT, Envelope
 from relationship_worker.messages.orders import ORDER_ENRICHED
 from relationship_worker.messages.outgoing import SOURCE
 
@@ -39,6 +39,7 @@ class EnrichedRecords:
     ) -> bytes:
         """A record's bytes, all but its place in a batch. `order_id`: UTF-8; `answer`: JSON."""
         data, cause, trace = event.data, event.id.encode(), event.trace
+        cause_headers = _kept if len(event.source) <= SHORT else _source_and_content_type
         return b"".join(
             (
                 LENGTHS[len(key)] + key if key is not None else NULL,
@@ -59,7 +60,7 @@ class EnrichedRecords:
                 _CAUSATION_ID,
                 LENGTHS[len(cause)],
                 cause,
-                _source_and_content_type(event.source),
+                cause_headers(event.source),
                 b"".join([header(name, text) for name, text in trace]) if trace else b"",
                 routing[1],
             )
@@ -75,6 +76,8 @@ def routing_headers(headers: Sequence[tuple[str, bytes | None]]) -> Routing:
     return len(headers), b"".join([header(name, text) for name, text in headers])
 
 
-@lru_cache(maxsize=1_000)  # some kilobytes; a marketplace has few sources
 def _source_and_content_type(source: str) -> bytes:
     return header("ce_causationsource", source.encode()) + header("content-type", b"application/json")
+
+
+_kept = lru_cache(maxsize=1_000)(_source_and_content_type)  # some kilobytes; a marketplace has few sources

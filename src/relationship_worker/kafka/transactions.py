@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer import sender
+from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
@@ -38,6 +40,10 @@ class Doubt(Exception):
     old, read the position that is committed, and do again what lies behind it."""
 
 
+class NoAnswer(Exception):
+    """A request may have arrived, or arrive later. Not one of the client's own errors, after which it sends again."""
+
+
 class FencedOff(Doubt):
     """Another worker has opened the same transactional id: the partition is its now."""
 
@@ -64,6 +70,7 @@ class Transactions:
             acks="all",
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
+        producer.client.send = _never_twice(producer.client.send)
         try:
             await asyncio.wait_for(producer.start(), TIMEOUT)
         except BaseException:
@@ -127,11 +134,11 @@ class Transactions:
         assert self._producer is not None, "open it first"
         try:
             await asyncio.wait_for(self._tell(self._producer, messages, records or {}), TIMEOUT)
-        except (ProducerFenced, InvalidProducerEpoch) as why:
-            await self.close()
-            raise FencedOff(f"{self._id} was opened by another worker") from why
         except Exception as why:
+            fenced = _is_fenced(self._producer, why)
             await self.close()
+            if fenced:
+                raise FencedOff(f"{self._id} was opened by another worker") from why
             raise Doubt(f"a transaction of {self._id} ended with {type(why).__name__}") from why
 
     async def _tell(
@@ -164,6 +171,33 @@ class Transactions:
         ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
+
+
+Send = Callable[..., Awaitable[Any]]
+
+
+def _never_twice(send: Send) -> Send:
+    """The client sends an end or a position again where no answer came, and goes on. The first copy may arrive after that,
+    while the next transaction is open: it would end half of it, or set its position back (KAFKA-17754)."""
+
+    async def send_once(node: int, request: Any, **group: Any) -> Any:
+        try:
+            return await send(node, request, **group)
+        except NodeNotReadyError:  # nothing was sent
+            raise
+        except KafkaError as why:
+            if isinstance(request, EndTxnRequest | TxnOffsetCommitRequest):
+                raise NoAnswer from why
+            raise
+
+    return send_once
+
+
+def _is_fenced(producer: AIOKafkaProducer, why: Exception) -> bool:
+    """Also where the broker said so before the messages were ready: then the client says only that it can't send them."""
+    task = producer._sender.sender_task
+    ended = task.exception() if task.done() and not task.cancelled() else None
+    return any(isinstance(error, ProducerFenced | InvalidProducerEpoch) for error in (why, ended))
 
 
 async def _throw_away(producer: AIOKafkaProducer) -> None:

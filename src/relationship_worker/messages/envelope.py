@@ -14,6 +14,7 @@ from relationship_worker.messages import json_text
 from relationship_worker.messages.times import InvalidTime, read_time
 
 MAX_VALUE_BYTES = 1_048_576  # of an input's value
+MAX_PASSED_ON = 1_048_576  # characters of id, source and trace context: of four bytes each they still fit an output
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -117,6 +118,10 @@ def _checked(
     trace: tuple[tuple[str, bytes], ...],
     types: Iterable[str],
 ) -> Envelope:
+    passed_on = len(id_) + len(source) + (sum([len(text) for _, text in trace]) if trace else 0)
+    if passed_on > MAX_PASSED_ON:
+        detail = f"id, source and trace context have {passed_on} characters, at most {MAX_PASSED_ON} are passed on"
+        raise InvalidMessage(Reason.TOO_LARGE, detail)
     known_type = type_ in types
     if not (_is_plain(id_) and _is_plain_source(source) and (known_type or _is_plain(type_))):
         name = next(n for n, text in (("id", id_), ("source", source), ("type", type_)) if not _is_plain(text))
@@ -134,7 +139,12 @@ def _is_plain(text: str) -> bool:
     return (text.isprintable() if text.isascii() else not _CONTROL.search(text)) and text != ""
 
 
-_is_plain_source = lru_cache(maxsize=1_000)(_is_plain)  # some kilobytes; a marketplace has few sources
+def _is_plain_source(text: str) -> bool:
+    return _is_plain_short(text) if len(text) <= SHORT else _is_plain(text)
+
+
+SHORT = 200  # characters: what is longer is not kept, be it as large as a record
+_is_plain_short = lru_cache(maxsize=1_000)(_is_plain)  # some kilobytes; a marketplace has few sources
 
 
 def is_structured(headers: Headers) -> bool:
@@ -199,14 +209,16 @@ def _text(name: str, raw: bytes) -> str:
 
 def event_key(topic: str, source: str, id_: str) -> bytes:
     """16 bytes that stand for `(topic, source, id)`, wherever an event must be recognised or ids derived from it."""
-    hashed = _hash_begun(topic, source).copy()
+    hashed = _hash_begun(topic, source).copy() if len(source) <= SHORT else _begin_hash(topic, source)
     hashed.update(id_.encode())
     return hashed.digest()
 
 
-@lru_cache(maxsize=1_000)  # half a megabyte; a marketplace has few sources
-def _hash_begun(topic: str, source: str) -> blake2b:
+def _begin_hash(topic: str, source: str) -> blake2b:
     return blake2b(f"{topic}\0{source}\0".encode(), digest_size=16)
+
+
+_hash_begun = lru_cache(maxsize=1_000)(_begin_hash)  # half a megabyte; a marketplace has few sources
 
 
 def derived_key(key: bytes) -> bytes:

@@ -17,6 +17,7 @@ ORDER_ENRICHED = "order.enriched"
 ORDER_TYPES = frozenset({ORDER_CREATED})
 
 MAX_ORDER_ID = 128  # characters
+MAX_ID = 64
 _is_party_id = re.compile(r"[A-Za-z0-9._:@+-]{1,64}", re.ASCII).fullmatch
 
 
@@ -67,7 +68,7 @@ def read_order(event: Envelope) -> Order:
     if not (0 < len(order_id) <= MAX_ORDER_ID and _is_visible(order_id)):
         detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
         raise InvalidMessage(Reason.INVALID_DATA, detail)
-    if not _is_supplier_id(data.supplier_id):
+    if len(data.supplier_id) > MAX_ID or not _is_supplier_id(data.supplier_id):
         raise InvalidMessage(Reason.INVALID_DATA, "supplier_id is not 1 to 64 letters, digits and . _ : @ + -")
     if customer_id is not None and not _is_party_id(customer_id):
         raise InvalidMessage(Reason.INVALID_DATA, "customer_id is not 1 to 64 letters, digits and . _ : @ + -")

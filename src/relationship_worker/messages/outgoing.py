@@ -24,6 +24,7 @@ ORDERS = "orders"
 INPUT_TOPICS = (CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS, ORDERS)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # of the output topics: the largest input and what is added to it
+ROOM = MAX_MESSAGE_BYTES - 4096  # less what the batch and a dead letter's own headers take
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -277,13 +278,18 @@ def dead_letter(
 ) -> Message:
     """The record as it came, with its reason and its coordinates behind its own headers.
 
-    Without its value where it would not fit the topic; the detail says so.
+    Without its value where it would not fit the topic, and then without its headers and its key; the detail says so.
     """
     detail = why.detail
-    size = len(value or b"") + len(key or b"") + sum(len(n) + len(v or b"") + 10 for n, v in headers)
-    if size > MAX_MESSAGE_BYTES - 4096:  # what the batch and the added headers take
+    if _size(key, value, headers) > ROOM:
         detail = f"{detail}; its {len(value or b'')} bytes of value do not fit this topic and were left out"
         value = None
+    if _size(key, None, headers) > ROOM:
+        detail = f"{detail}; so were its headers"
+        headers = []
+    if _size(key, None, headers) > ROOM:
+        detail = f"{detail}; so was its key"
+        key = None
     added: list[tuple[str, bytes | None]] = [
         ("deadletter-reason", why.reason.encode()),
         ("deadletter-detail", detail.encode()),
@@ -292,3 +298,9 @@ def dead_letter(
         ("deadletter-offset", str(offset).encode()),
     ]
     return Message(topic=DEAD_LETTERS, key=key, value=value, headers=[*headers, *added], partition=to_partition)
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """About what a record takes, and no less."""
+    lengths = sum(len(name.encode()) + len(text or b"") + 10 for name, text in headers)
+    return len(key or b"") + len(value or b"") + lengths

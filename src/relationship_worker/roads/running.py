@@ -111,9 +111,11 @@ async def run_periodically(
 
 def is_own_fault(error: BaseException) -> bool:
     """False where Kafka or PostgreSQL is away, slow or restarting: that passes. True where the worker itself failed."""
-    if isinstance(error, DBAPIError):
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return state[:2] in OWN_FAULT_STATES
+    state = getattr(
+        getattr(error, "orig", error), "sqlstate", None
+    )  # COPY goes past SQLAlchemy: its errors are the driver's
+    if state or isinstance(error, DBAPIError):
+        return (state or "")[:2] in OWN_FAULT_STATES
     away = (Doubt, KafkaError, PoolTimeoutError, *ConnectionLost)
     return not isinstance(error, away)
 

@@ -33,7 +33,11 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
         connect_args={
             "command_timeout": COMMAND_TIMEOUT,
             "timeout": 10,
-            "server_settings": {"application_name": "relationship-worker"},
+            "server_settings": {
+                "application_name": "relationship-worker",
+                # Whoever has waited for a lock must see what he waited for, however the database is set.
+                "default_transaction_isolation": "read committed",
+            },
         },
     )
 

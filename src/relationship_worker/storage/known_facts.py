@@ -48,7 +48,7 @@ class KnownSupplier(msgspec.Struct, eq=False):
 
 
 class Seen(NamedTuple):
-    """The last look: all that is held is at least what its snapshot saw, on the server that started at that time."""
+    """The last look: all that is held is at least what its snapshot saw, in that life of the server."""
 
     snapshot: str
     server: str
@@ -211,7 +211,7 @@ _NEW = """known_in >= pg_snapshot_xmin(CAST(CAST(:before AS text) AS pg_snapshot
           AND known_in < pg_snapshot_xmax(pg_current_snapshot())
           AND NOT pg_visible_in_snapshot(known_in, CAST(CAST(:before AS text) AS pg_snapshot))"""
 _LOOK = f"""
-SELECT 'look' AS kind, pg_current_snapshot()::text AS a, pg_postmaster_start_time()::text AS b, 0 AS number,
+SELECT 'look' AS kind, pg_current_snapshot()::text AS a, server_life() AS b, 0 AS number,
        NULL::timestamptz AS valid_from, false AS flag, NULL::text AS text
 UNION ALL
 (SELECT * FROM (

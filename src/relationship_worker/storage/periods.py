@@ -23,7 +23,10 @@ INBOX = ("inbox",)
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """The period that a transaction inserts into, and the earlier ones that are kept."""
+    """The period that a transaction inserts into, and the earlier ones that are kept.
+
+    A later one, too, where it is there: it has rows where the clock went back, as after a move to another server.
+    """
 
     now: int
     earlier: Sequence[int]
@@ -36,7 +39,7 @@ async def enter(tx: Tx) -> Period:
         r"""WITH entered AS MATERIALIZED (SELECT enter_period() AS now)
             SELECT now, ARRAY(SELECT substring(c.relname FROM '\d+$')::int AS period
                               FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                              WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\d+$')::int < now
+                              WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\d+$')::int <> now
                               ORDER BY period) AS earlier FROM entered""",
     )
     return Period(now=int(row.now), earlier=row.earlier)

@@ -37,6 +37,13 @@ IDS = {
 }
 
 
+# From one recovery of the server to the next. A snapshot says nothing of another life: numbers of transactions that wrote
+# nothing are given again after a crash. Such a crash may leave the server's own start as it was, but resets statistics.
+SERVER_LIFE = """
+CREATE FUNCTION server_life() RETURNS text LANGUAGE sql STABLE AS
+'SELECT concat(pg_postmaster_start_time(), '' '', pg_stat_get_bgwriter_stat_reset_time())'
+"""
+
 # A small batch of orders in one round trip: remembered where nothing became known since the snapshot of the facts that they
 # were answered by. Its transaction has its id before it looks, so that whoever corrects answers knows whom to wait for.
 ANSWER_AT_ONCE = """
@@ -56,7 +63,7 @@ BEGIN
                WHERE e.position > coalesce(p.position, 0)) THEN
         RETURN 'behind';
     END IF;
-    IF server <> pg_postmaster_start_time()::text
+    IF server <> server_life()
        OR EXISTS (SELECT FROM relationship_history
                   WHERE known_in >= pg_snapshot_xmin(seen) AND known_in < pg_snapshot_xmax(pg_current_snapshot())
                         AND NOT pg_visible_in_snapshot(known_in, seen))
@@ -68,9 +75,9 @@ BEGIN
     IF EXISTS (SELECT FROM repeated_orders WHERE event_key = ANY (event_keys)) THEN
         RETURN 'answered before';
     END IF;
-    -- Each earlier period by its own name, planned anew: a plan that is kept would go by how small all was when it was made.
+    -- Each other period by its own name, planned anew: a plan that is kept would go by how small all was when it was made.
     FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-                WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\\d+$')::int < entered LOOP
+                WHERE i.inhparent = 'answers'::regclass AND substring(c.relname FROM '\\d+$')::int <> entered LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %1$I WHERE event_key = ANY ($1))
                                OR EXISTS (SELECT FROM unnest($2, $3) AS t (s, o) CROSS JOIN LATERAL (
                                               SELECT FROM %1$I WHERE supplier_id = t.s AND order_id = t.o LIMIT 1) AS a)', part)
@@ -86,7 +93,7 @@ BEGIN
                 changes, opens) AS t (k, h, s, o, c, a, f, r, at, ch, v, g, op)
     ORDER BY s, o;
     RETURN 'remembered';
-EXCEPTION WHEN unique_violation THEN
+EXCEPTION WHEN unique_violation OR deadlock_detected THEN -- another lane has some of these orders, in another order
     RETURN 'answered before';
 END $$
 """
@@ -99,4 +106,5 @@ def upgrade() -> None:
     for table, columns in IDS.items():
         changes = ", ".join(f'ALTER COLUMN {column} TYPE text COLLATE "C"' for column in columns)
         op.execute(f"ALTER TABLE {table} {changes}")
+    op.execute(SERVER_LIFE)
     op.execute(ANSWER_AT_ONCE)
