@@ -10,6 +10,8 @@ from model.records import DECISIONS, ORDERS, REQUESTS, Cause, Record
 from model.times import read_time
 
 LARGEST = 1_048_576
+LARGEST_RECORD = 2 * LARGEST  # with key and headers
+MOST_HEADERS = 10_000
 STRUCTURED = "application/cloudevents+json"
 
 _TYPES = {
@@ -50,11 +52,17 @@ def read_event(record: Record) -> Event | str:
     """The event in a record, or the code of the first check that fails (conflicting ids are not seen from here)."""
     if not record.value:
         return "empty_value"
-    if len(record.value) > LARGEST:
+    if len(record.value) > LARGEST or len(record.headers) > MOST_HEADERS or _size(record) > LARGEST_RECORD:
         return "too_large"
     if _media_type(record.header("content-type")) == STRUCTURED:
         return _read_structured(record, record.value)
     return _read_binary(record, record.value)
+
+
+def _size(record: Record) -> int:
+    """Bytes of key, value and headers, without what Kafka writes between them."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def _read_binary(record: Record, value: bytes) -> Event | str:
@@ -110,8 +118,9 @@ def _read(
 
 def _trace(record: Record, envelope: Mapping[str, object]) -> tuple[tuple[str, bytes], ...]:
     """The trace context in the form in which it came: a Kafka header, or an extension of the event."""
-    headers = [(name, value) for name, value in record.headers if name in _TRACE]
-    extensions = [(name, value) for name, value in record.headers if name in tuple(f"ce_{name}" for name in _TRACE)]
+    there = [(name, value) for name, value in record.headers if value is not None]
+    headers = [(name, value) for name, value in there if name in _TRACE]
+    extensions = [(name, value) for name, value in there if name in tuple(f"ce_{name}" for name in _TRACE)]
     in_envelope = [(f"ce_{name}", str(envelope[name]).encode()) for name in _TRACE if name in envelope]
     return tuple(headers + (in_envelope or extensions))
 

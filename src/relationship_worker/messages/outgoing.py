@@ -24,6 +24,9 @@ ORDERS = "orders"
 INPUT_TOPICS = (CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS, ORDERS)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # of the output topics: the largest input and what is added to it
+MOST_IN_DEAD_LETTER = (
+    MAX_MESSAGE_BYTES - 4096
+)  # of a record's key, value and headers; the batch and its reason take the rest
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -275,18 +278,10 @@ def dead_letter(
     headers: Headers,
     to_partition: int | None = None,
 ) -> Message:
-    """The record as it came, with its reason and its coordinates behind its own headers.
-
-    Without its value where it would not fit the topic; the detail says so.
-    """
-    detail = why.detail
-    size = len(value or b"") + len(key or b"") + sum(len(n) + len(v or b"") + 10 for n, v in headers)
-    if size > MAX_MESSAGE_BYTES - 4096:  # what the batch and the added headers take
-        detail = f"{detail}; its {len(value or b'')} bytes of value do not fit this topic and were left out"
-        value = None
+    """The record as it came, with its reason and its coordinates behind its own headers."""
     added: list[tuple[str, bytes | None]] = [
         ("deadletter-reason", why.reason.encode()),
-        ("deadletter-detail", detail.encode()),
+        ("deadletter-detail", why.detail.encode()),
         ("deadletter-topic", topic.encode()),
         ("deadletter-partition", str(partition).encode()),
         ("deadletter-offset", str(offset).encode()),

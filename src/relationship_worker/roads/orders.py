@@ -59,7 +59,7 @@ from relationship_worker.storage.periods import Period
 log = structlog.get_logger()
 
 BATCH_RECORDS = 4_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
-BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large orders
+BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large orders
 BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders
 AT_ONCE = 200  # orders; above it COPY is cheaper for the database than what it saves in round trips
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
