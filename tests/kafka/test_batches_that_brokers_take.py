@@ -13,7 +13,9 @@ from hand_made_batches import GZIP, LZ4, SNAPPY, ZSTD, a_batch, a_record, some_r
 from relationship_worker.kafka.batch_records import BatchRecords
 from relationship_worker.kafka.record_batch import LENGTHS, record
 from relationship_worker.kafka.unpacking import Damaged
+from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES
 
+MIB = 1024 * 1024
 PLACE = TopicPartition("orders", 0)
 BODY = record(b"k", b"v", [])
 TWO = some_records([b"a", b"b"])
@@ -106,6 +108,53 @@ def test_of_a_batch_from_which_records_were_removed_each_says_its_own_offset():
     read = records(a_batch(left, 2, last_offset=9))
 
     assert [(r.offset, r.value) for r in read] == [(703, b"a"), (708, b"b")]
+
+
+FITS = MAX_MESSAGE_BYTES - 4096  # of a record, for its dead letter's own headers to find room
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers", "left_out"),
+    [
+        (b"k", b"x" * (8 * MIB), [], ""),
+        (b"k", b"x" * FITS, [], f"{FITS} bytes of value"),
+        (b"k", b"x" * (8 * MIB), [("h", b"x" * 64 * 1024)], f"{8 * MIB} bytes of value"),
+        (b"k" * MIB, b"x" * (7 * MIB), [("h", b"x" * MIB)], f"{7 * MIB} bytes of value"),
+        (b"k", b"x", [("h", b"x" * 9 * MIB)], "1 headers"),
+        (b"k" * 9 * MIB, b"x" * MIB, [("h", b"x")], f"{9 * MIB} bytes of key"),
+        (b"k" * 9 * MIB, b"x" * 9 * MIB, [("h", b"x")], f"{9 * MIB} bytes of value and {9 * MIB} bytes of key"),
+        (b"k", b"x", [("h", b"")] * 10_001, "10001 headers"),
+    ],
+)
+@pytest.mark.parametrize("codec", [0, ZSTD])
+def test_of_a_record_that_is_too_large_all_is_kept_that_fits_its_dead_letter(codec, key, value, headers, left_out):
+    whole = a_record(record(key, value, headers))
+
+    [read] = records(a_batch(zstd(whole) if codec else whole, 1, codec=codec))
+
+    assert read.unread is not None
+    reason, detail = read.unread
+    assert reason == "too_large"
+    assert detail.endswith(f"; its {left_out} do not fit this topic and were left out") if left_out else True
+    assert read.key == (None if "key" in left_out else key)
+    assert read.value == (None if "value" in left_out else value)
+    assert list(read.headers) == ([] if "headers" in left_out else headers)
+
+
+def test_what_lies_behind_bytes_that_cannot_be_unpacked_in_bounded_memory_is_told_to_be_there():
+    first, second = a_record(record(b"k", b"a", [])), a_record(record(b"k", bytes(40 * MIB), []), 1)
+    wide = zstandard.ZstdCompressor(level=22, write_content_size=False).compressobj()
+    packed = wide.compress(first + second) + wide.flush()
+
+    read = records(a_batch(packed, 2, codec=ZSTD))
+
+    assert [(r.offset, r.value) for r in read] == [(700, b"a"), (701, None)]
+    assert read[0].unread is None
+    assert read[1].unread == (
+        "too_large",
+        "its batch can't be unpacked so far (it is packed with a window of more than 8 MiB): "
+        "key, value and headers were left out",
+    )
 
 
 @pytest.mark.parametrize(
