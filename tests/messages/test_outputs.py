@@ -277,8 +277,6 @@ def test_a_dead_letter_that_was_one_before_keeps_what_was_said_then_in_front():
     assert a_dead_letter(headers=own).headers == own + ADDED
 
 
-
-
 def test_a_dead_letter_of_eight_mebibytes_keeps_its_value():
     value = b"x" * (8 * 1024 * 1024)
 
