@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 
-.PHONY: install demo test lint bench bench-compare lock clean
+.PHONY: install demo test lint chaos-input bench bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -31,6 +31,10 @@ lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+# 50,000 hostile and broken records between good ones; SEED=7 makes the same ones again. Takes minutes.
+chaos-input: install
+	@cd tests && ../$(BIN)/python -m system.bad_input_play $(if $(SEED),--seed $(SEED))
 
 bench: install $(PEERS_STAMP)
 	@$(BIN)/python -m benchmarks

@@ -26,7 +26,7 @@ def read_one_of_a_large_supplier_id(n: int) -> None:
 
 def tell_one_of_a_large_source(n: int) -> None:
     event = an_order_event(b"{}", source=f"/{n}/" + "x" * LARGE)
-    EnrichedRecords("now").record(None, event, bytes(16), "o-1", b"{}", routing_headers([]))
+    EnrichedRecords("now").record(None, event, bytes(16), b"o-1", b"{}", routing_headers([]))
 
 
 @pytest.mark.parametrize(

@@ -277,9 +277,6 @@ def test_a_dead_letter_that_was_one_before_keeps_what_was_said_then_in_front():
     assert a_dead_letter(headers=own).headers == own + ADDED
 
 
-OUTPUT_LIMIT = 8 * 1024 * 1024 + 64 * 1024
-
-
 def test_a_dead_letter_of_eight_mebibytes_keeps_its_value():
     value = b"x" * (8 * 1024 * 1024)
 
@@ -287,25 +284,6 @@ def test_a_dead_letter_of_eight_mebibytes_keeps_its_value():
 
     assert message.value == value
     assert message.headers == ADDED
-
-
-@pytest.mark.parametrize(
-    ("value", "headers"),
-    [
-        (b"x" * OUTPUT_LIMIT, []),
-        (b"x" * (8 * 1024 * 1024), [("h", b"x" * 64 * 1024)]),
-        (b"x" * (8 * 1024 * 1024), [("h", b"")] * 10_000),
-    ],
-)
-def test_a_dead_letter_that_does_not_fit_goes_without_its_value_and_says_so(value, headers):
-    message = a_dead_letter(value, headers)
-
-    detail = dict(message.headers)["deadletter-detail"]
-    assert message.value is None
-    assert message.key == b"k"
-    assert message.headers[: len(headers)] == headers
-    assert detail.startswith(b"the value is not JSON")
-    assert str(len(value)).encode() in detail
 
 
 def test_a_dead_letter_may_know_its_partition():

@@ -1,5 +1,6 @@
 """CloudEvents on Kafka: from a record to an event, or to the reason why it is a dead letter."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from model.records import DECISIONS, ORDERS, REQUESTS, Cause, Record
 from model.times import read_time
 
 LARGEST = 1_048_576
+LARGEST_RECORD = 2 * LARGEST  # with key and headers
+MOST_HEADERS = 10_000
 STRUCTURED = "application/cloudevents+json"
 
 _TYPES = {
@@ -31,6 +34,8 @@ _TYPES = {
     ORDERS: {"marketplace.order.created"},
 }
 _TRACE = ("traceparent", "tracestate")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_JSON = re.compile(r"application/([a-z0-9._+-]+\+)?json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +55,22 @@ def read_event(record: Record) -> Event | str:
     """The event in a record, or the code of the first check that fails (conflicting ids are not seen from here)."""
     if not record.value:
         return "empty_value"
-    if len(record.value) > LARGEST:
+    if len(record.value) > LARGEST or len(record.headers) > MOST_HEADERS or _size(record) > LARGEST_RECORD:
         return "too_large"
-    if _media_type(record.header("content-type")) == STRUCTURED:
+    if _media_type(_content_type(record)) == STRUCTURED:
         return _read_structured(record, record.value)
     return _read_binary(record, record.value)
 
 
+def _size(record: Record) -> int:
+    """Bytes of key, value and headers, without what Kafka writes between them."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
 def _read_binary(record: Record, value: bytes) -> Event | str:
     attributes = {name: record.header(f"ce_{name}") for name in ("id", "source", "type", "specversion", "time")}
-    if not _is_json(record.header("content-type")):
+    if not _is_json(_content_type(record)):
         return "invalid_event"
     return _read(record, attributes, value, _trace(record, {}))
 
@@ -81,7 +92,7 @@ def _read(
     record: Record, attributes: Mapping[str, object], raw: bytes | None, trace: tuple[tuple[str, bytes], ...]
 ) -> Event | str:
     texts = [attributes.get(name) for name in ("id", "source", "type", "specversion", "time")]
-    if not all(isinstance(text, str) and text for text in texts):
+    if not all(isinstance(text, str) and text and not _CONTROL.search(text) for text in texts):
         return "invalid_event"
     id_, source, type_, version, time_text = (str(text) for text in texts)
     time = read_time(time_text)
@@ -110,14 +121,24 @@ def _read(
 
 def _trace(record: Record, envelope: Mapping[str, object]) -> tuple[tuple[str, bytes], ...]:
     """The trace context in the form in which it came: a Kafka header, or an extension of the event."""
-    headers = [(name, value) for name, value in record.headers if name in _TRACE]
-    extensions = [(name, value) for name, value in record.headers if name in tuple(f"ce_{name}" for name in _TRACE)]
+    there = [(name, value) for name, value in record.headers if value is not None]
+    headers = [(name, value) for name, value in there if name in _TRACE]
+    extensions = [(name, value) for name, value in there if name in tuple(f"ce_{name}" for name in _TRACE)]
     in_envelope = [(f"ce_{name}", str(envelope[name]).encode()) for name in _TRACE if name in envelope]
     return tuple(headers + (in_envelope or extensions))
 
 
+def _content_type(record: Record) -> str | None:
+    """The last one that says something; what is no UTF-8 names no type that anybody knows."""
+    said = [value for name, value in record.headers if name == "content-type" and value is not None]
+    return said[-1].decode("utf-8", "replace") if said else None
+
+
 def _is_json(content_type: str | None) -> bool:
-    return content_type is None or _media_type(content_type) == "application/json"
+    if content_type is None:
+        return True
+    media_type = _media_type(content_type)
+    return _JSON.fullmatch(media_type) is not None and not media_type.startswith("application/cloudevents")
 
 
 def _media_type(content_type: str | None) -> str:

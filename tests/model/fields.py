@@ -78,7 +78,7 @@ _WHO = {"decided_by": is_text, "reason": is_text}  # of every decision
 
 # Per type: the fields that must be there, and those that may be absent or null.
 _FIELDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
-    "marketplace.connection.requested": (_BOTH, {"profile": _PROFILE}),
+    "marketplace.connection.requested": (_BOTH, {"profile": _PROFILE, "message": is_text}),
     "marketplace.connection.withdrawn": (_BOTH, {}),
     "marketplace.customer.profile-updated": (_BOTH | {"profile": _PROFILE}, {}),
     "marketplace.customer.assortment-assigned": (_BOTH | {"assortment": _ASSORTMENT}, {}),

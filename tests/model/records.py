@@ -25,13 +25,15 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     at: datetime
 
     def header(self, name: str) -> str | None:
-        """The text of a header, the last one where there are several; None where it is missing or no UTF-8."""
+        """The text of a header, the last one where there are several; None where it is missing, null or no UTF-8."""
         for found, value in reversed(self.headers):
             if found == name:
+                if value is None:
+                    return None
                 try:
                     return value.decode()
                 except UnicodeDecodeError:

@@ -99,11 +99,12 @@ class Collector:
 
     def _as_read(self, record: ConsumerRecord) -> Record:
         topic = record.topic.removeprefix(self.prefix)
-        headers = tuple((name, value or b"") for name, value in record.headers)
+        headers = tuple(record.headers)
         if topic == DEAD_LETTERS:
             prefix = self.prefix.encode()
             headers = tuple(
-                (name, value.removeprefix(prefix) if name == "deadletter-topic" else value) for name, value in headers
+                (name, value.removeprefix(prefix) if name == "deadletter-topic" and value else value)
+                for name, value in headers
             )
         return Record(
             topic=topic,

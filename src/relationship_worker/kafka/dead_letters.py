@@ -33,6 +33,8 @@ def read_all(
         try:
             if has_failed and lane.is_given_up(record.offset):
                 raise InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
+            if record.unread is not None:
+                raise InvalidMessage(*record.unread)
             readable.append(read(record))
         except InvalidMessage as why:
             set_aside.append((record, why))

@@ -1,123 +1,157 @@
-"""How fetched bytes become records: cheaper than the client's way, and in spite of odd header names.
+"""How what was fetched reaches the worker: cheaper than the client's way, bounded, and whatever the bytes are.
 
-The client makes a frozen dataclass of each record and sums its CRC in a table: together half of what it costs to fetch an
-order. And of header names that are no UTF-8, which the protocol forbids and brokers let pass, its fetch dies: where its own
-reader gives up, the batch is read again by its Python twin, with U+FFFD for what can't be decoded, as the Java client does.
+The client makes a frozen dataclass of each record, sums its CRC in a table, unpacks a compressed batch whole, and drops
+what it has fetched of all partitions where it can't read the next batch of one. Here a partition hands on what has been
+read so far, a bounded part of it at a time, and says by itself where it can't be read any further.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 from typing import Any
 
 import google_crc32c
 import msgspec
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
+
+from relationship_worker.kafka.batch_records import HANDED_ON_WEIGHT, BatchRecords, FetchedRecord, Some
+from relationship_worker.kafka.unpacking import Damaged
+
+__all__ = ["Fetched", "FetchedRecord", "Unreadable", "read_our_way"]
+
+TAKEN_WEIGHT = (
+    8 * HANDED_ON_WEIGHT
+)  # bytes of memory, of one partition at a time: a fetch of usual records is a third of it
 
 _BEFORE_LENGTH = 8  # bytes of a batch's base offset
 _OVERHEAD = 12  # bytes of base offset and length
 _MAGIC, _CRC, _BEHIND_CRC = 16, 17, 21  # where they lie in a batch
 
 
-class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was fetched."""
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """Stands behind the last record that can be read: from this offset on the partition can't be. Nobody knows what lies
+    there; the broker does not take such batches, so that they were damaged on its disk or on the way."""
 
     place: TopicPartition
     offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    why: str
 
-    @property
-    def topic(self) -> str:
-        """Its topic's name on the broker."""
-        return str(self.place.topic)
 
-    @property
-    def partition(self) -> int:
-        """Its partition."""
-        return int(self.place.partition)
+Fetched = FetchedRecord | Unreadable
+"""What a fetch returns of a partition: records, and, if at all, one Unreadable behind them."""
 
 
 def read_our_way() -> None:
-    """From now on, in this process: every consumer's records are FetchedRecords. May be called again."""
-    fetcher.MemoryRecords = _Records
+    """From now on, in this process: every consumer returns `Fetched`. May be called again."""
+    fetcher.MemoryRecords = _Batches
     fetcher.PartitionRecords = _PartitionRecords
+    fetcher.FetchResult = _FetchResult
 
 
-class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        return FetchedRecord(tp, record.offset, record.key, record.value, record.headers)
-
-    def __iter__(self) -> Iterator[FetchedRecord]:
-        return self._records_iterator or iter(())  # straight, not by a method for each record
-
-
-class _Records:
+class _Batches:
     """A fetched partition's batches, each with the bytes that it lies in."""
 
     def __init__(self, fetched: bytes) -> None:
-        self._records = MemoryRecords(fetched)
+        self._batches = MemoryRecords(fetched)
         self._fetched = memoryview(fetched)
         self._start = 0
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._records, name)
+        return getattr(self._batches, name)
 
     def next_batch(self) -> "_Batch":
         start = self._start
         length: int = struct.unpack_from(">i", self._fetched, start + _BEFORE_LENGTH)[0]
         self._start = start + _OVERHEAD + length
-        return _Batch(self._records.next_batch(), self._fetched[start : self._start])
+        return _Batch(self._batches.next_batch(), self._fetched[start : self._start])
 
 
 class _Batch:
-    """A batch that can be read in spite of odd header names."""
+    """A batch of the client, and its bytes."""
 
-    def __init__(self, batch: Any, lies_in: memoryview) -> None:
-        self._batch = batch
+    def __init__(self, client: Any, lies_in: memoryview) -> None:
+        self.client = client
         self._lies_in = lies_in
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
-
-    def __next__(self) -> Any:
-        return next(self._batch)
-
-    def validate_crc(self) -> bool:
+    def is_whole(self) -> bool:
+        """Whether its checksum fits."""
         if self._lies_in[_MAGIC] != 2:  # older formats sum something else
-            return bool(self._batch.validate_crc())
+            return bool(self.client.validate_crc())
         found: int = google_crc32c.value(bytes(self._lies_in[_BEHIND_CRC:]))
         return bool(found == struct.unpack_from(">I", self._lies_in, _CRC)[0])
 
-    def __iter__(self) -> Iterator[Any]:
-        read: list[Any] = []
+    def records(self, place: TopicPartition) -> Iterator[Some]:
+        """Some at a time. Raises Damaged."""
+        if self._lies_in[_MAGIC] == 2:
+            return BatchRecords(place, self._lies_in).some_at_a_time(self.client)
+        old = [FetchedRecord(place, r.offset, r.key, r.value, r.headers) for r in self.client]
+        return iter([(old, len(self._lies_in))])
+
+
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types
+    next_fetch_offset: int
+
+    def __iter__(self) -> Iterator[Some]:
+        return self._records_iterator or iter(())
+
+    def _unpack_records(self) -> Iterator[Some]:
+        """Some at a time; `next_fetch_offset` is behind them. Raises Damaged."""
+        while self._records.has_next():
+            batch = self._records.next_batch()
+            if not batch.is_whole():
+                raise Damaged("the checksum of a batch does not fit its bytes")
+            client = batch.client
+            if not self._is_aborted(client) and not client.is_control_batch:
+                for some, weight in batch.records(self._tp):
+                    if (
+                        some and some[0].offset < self.next_fetch_offset
+                    ):  # a batch is fetched whole, whatever was asked for
+                        some = [record for record in some if record.offset >= self.next_fetch_offset]
+                    if some:
+                        self.next_fetch_offset = some[-1].offset + 1
+                    yield some, weight
+            self.next_fetch_offset = client.next_offset
+
+    def _is_aborted(self, batch: Any) -> bool:
+        if self._isolation_level != fetcher.READ_COMMITTED or batch.producer_id is None:
+            return False
+        self._consume_aborted_up_to(batch.base_offset)
+        if batch.is_control_batch and self._contains_abort_marker(batch):
+            self._aborted_producers.discard(batch.producer_id)
+        return bool(batch.is_transactional) and batch.producer_id in self._aborted_producers
+
+
+class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships no types
+    _partition_records: _PartitionRecords | None
+
+    def check_assignment(self, tp: TopicPartition) -> bool:
+        if self._assignment.active and self._partition_records is not None:
+            state = self._assignment.state_value(tp)
+            if state.paused and state.position == self._partition_records.next_fetch_offset:
+                return False  # it waits: what is unpacked already need not be unpacked again
+        return bool(super().check_assignment(tp))
+
+    def getall(self, max_records: int | None = None) -> list[Fetched]:
+        """What can be had now. Never raises: that would drop what was fetched of other partitions."""
+        place, records = self._topic_partition, self._partition_records
+        if records is None or not self.check_assignment(place):
+            return []
+        found: list[Fetched] = []
+        taken, ended = 0, False
         try:
-            for record in self._batch:
-                read.append(record)
-        except (UnicodeDecodeError, CorruptRecordException) as why:
-            if not isinstance(why, UnicodeDecodeError) and not isinstance(why.__cause__, UnicodeDecodeError):
-                raise
-            read += islice(_TolerantBatch(self._lies_in), len(read), None)
-        return iter(read)
-
-
-class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka ships no types
-    def _maybe_uncompress(self) -> None:
-        super()._maybe_uncompress()
-        self._buffer: Any = _Tolerant(self._buffer)
-
-
-class _Tolerant(bytearray):
-    """Bytes whose slices decode with U+FFFD for what is no UTF-8."""
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return _Tolerant(found) if isinstance(at, slice) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
-        return bytes(self).decode(encoding, "replace")
+            for some, weight in records:
+                found += some
+                taken += weight
+                if not weight or taken > TAKEN_WEIGHT:
+                    break
+            else:
+                ended = True
+        except Exception as why:
+            detail = str(why) if isinstance(why, Damaged) else type(why).__name__
+            found.append(Unreadable(place, records.next_fetch_offset, detail))
+            ended = True
+        self._update_position()
+        if ended:
+            self._partition_records = None
+        return found

@@ -4,16 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from relationship_worker.kafka.fetched_records import FetchedRecord
+from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Unreadable
 
 PAUSE_ABOVE = (
     16 * 1024 * 1024
-)  # bytes of values waiting in a lane: some batches ahead, and bounded whatever the backlog
-RESUME_BELOW = 9 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
+)  # bytes of memory waiting in a lane: some batches ahead, and bounded whatever the backlog
+RESUME_BELOW = 8 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
@@ -30,6 +31,10 @@ class LostDelivery(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
     """Records were fetched but not delivered: the lane is to be opened anew, which fetches them again."""
 
 
+class UnreadablePartition(Exception):
+    """What comes next in the partition can't be read. The message says from where on, and what to do."""
+
+
 class Lane:
     """Holds what was fetched of one partition until the road takes it.
 
@@ -41,7 +46,8 @@ class Lane:
         self.place = place
         self._consumer = consumer
         self._waiting: list[FetchedRecord] = []
-        self._bytes = 0
+        self._weight = 0
+        self._unreadable: Unreadable | None = None
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._started = False
@@ -78,28 +84,33 @@ class Lane:
         self._started = False
         self._last = range(0)
         self._waiting.clear()
-        self._bytes = 0
+        self._weight = 0
         if not self._paused:
             self._pause()
 
     def start(self, position: int) -> None:
         """Fetch from this position on. Nothing may be awaited between reading the truth's last word and this."""
         self._waiting.clear()
-        self._bytes = 0
+        self._weight = 0
         self._position = position
         self._consumer.seek(self.place, position)
         self._consumer.resume(self.place)
         self._paused = False
         self._lost = False
+        self._unreadable = None
         self._started = True
 
-    def deliver(self, records: Sequence[FetchedRecord]) -> None:
+    def deliver(self, fetched: Sequence[Fetched]) -> None:
         """Take in what a fetch returned; called by the subscription in the same step as the fetch that returned it."""
         if not self._started:
             return
+        if isinstance(fetched[-1], Unreadable):
+            self._unreadable = fetched[-1]
+            fetched = fetched[:-1]
+        records = cast(Sequence[FetchedRecord], fetched)
         self._waiting += records
-        self._bytes += _bytes_of(records)
-        if self._bytes > PAUSE_ABOVE and not self._paused:
+        self._weight += _weight_of(records)
+        if (self._weight > PAUSE_ABOVE or self._unreadable) and not self._paused:
             self._pause()
         self._arrived.set()
 
@@ -122,6 +133,8 @@ class Lane:
                 raise LostDelivery
             if self._waiting:
                 return self._next_batch(most, most_bytes)
+            if self._unreadable is not None:
+                raise UnreadablePartition(_what_to_do(self._unreadable))
             position = await self._fetched_to()
             if position > self._position and not self._waiting:
                 self._position = position
@@ -137,12 +150,12 @@ class Lane:
         if self._waiting[0].offset < self._one_by_one_until:
             most = 1
         records = self._waiting[:most]
-        size = _bytes_of(records)
-        if size > most_bytes:
-            records, size = _as_many_as_fit(records, most_bytes)
+        weight = _weight_of(records)
+        if weight > most_bytes:
+            records, weight = _as_many_as_fit(records, most_bytes)
         del self._waiting[: len(records)]
-        self._bytes -= size
-        if self._paused and self._bytes < RESUME_BELOW:
+        self._weight -= weight
+        if self._paused and self._weight < RESUME_BELOW and not self._unreadable:
             with contextlib.suppress(IllegalStateError):
                 self._consumer.resume(self.place)
             self._paused = False
@@ -196,15 +209,23 @@ class Lane:
             self._consumer.pause(self.place)
 
 
-def _bytes_of(records: Sequence[FetchedRecord]) -> int:
-    return sum([len(record.value or b"") for record in records])
+def _weight_of(records: Sequence[FetchedRecord]) -> int:
+    return sum([record.weight for record in records])
 
 
 def _as_many_as_fit(records: Sequence[FetchedRecord], most_bytes: int) -> tuple[list[FetchedRecord], int]:
-    """The first of them, the one that reaches `most_bytes` included, and their bytes."""
-    size = 0
+    """The first of them, the one that reaches `most_bytes` included, and their weight."""
+    weight = 0
     for count, record in enumerate(records, start=1):
-        size += len(record.value or b"")
-        if size >= most_bytes:
-            return list(records[:count]), size
-    return list(records), size
+        weight += record.weight
+        if weight >= most_bytes:
+            return list(records[:count]), weight
+    return list(records), weight
+
+
+def _what_to_do(unreadable: Unreadable) -> str:
+    place, offset = unreadable.place, unreadable.offset
+    return (
+        f"{place.topic}-{place.partition}: what lies at {offset} can't be read ({unreadable.why}). The worker looks again and "
+        "again; if it was damaged for good, set the position behind the batch (see the README, named stops)"
+    )

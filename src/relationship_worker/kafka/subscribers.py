@@ -15,7 +15,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.middlewares import BaseMiddleware
 
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
-from relationship_worker.kafka.fetched_records import FetchedRecord, read_our_way
+from relationship_worker.kafka.fetched_records import Fetched, read_our_way
 from relationship_worker.kafka.lanes import Lane
 
 log = structlog.get_logger()
@@ -87,13 +87,13 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         }
         return self._ended or next((name for name, task in loops.items() if task is not None and task.done()), None)
 
-    async def _deliver(self, records: Sequence[FetchedRecord]) -> None:
+    async def _deliver(self, records: Sequence[Fetched]) -> None:
         """Hand fetched records to their lanes. Nothing is awaited between the fetch and here: see Lane.start."""
         for place, some in groupby(records, key=_PLACE):
             if place in self._lanes:
                 self._lanes[place][0].deliver(list(some))
 
-    def _lost(self, records: Sequence[FetchedRecord]) -> None:
+    def _lost(self, records: Sequence[Fetched]) -> None:
         """FastStream has swallowed an error on the way to `_deliver`: these records are to be fetched again."""
         log.error("records were not delivered, fetching them again", records=len(records))
         for place in {record.place for record in records}:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from relationship_worker.kafka.connection import Connection
-from relationship_worker.kafka.fetched_records import FetchedRecord, read_our_way
+from relationship_worker.kafka.fetched_records import FetchedRecord, Unreadable, read_our_way
 from relationship_worker.kafka.topics import partition_counts
 
 POLL_MS = 200
@@ -62,6 +62,10 @@ async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator
             if monotonic() - moved > PATIENCE:
                 raise NoProgress(f"nothing came for {PATIENCE:g} s")
             for place, records in (await consumer.getmany(*left, timeout_ms=POLL_MS)).items():
+                if isinstance(records[-1], Unreadable):
+                    raise NoProgress(
+                        f"what lies at {records[-1].offset} of {place.topic}-{place.partition} can't be read"
+                    )
                 end = left[place][1]
                 done = total - sum([end - min(await consumer.position(p), end) for p, (_, end) in left.items()])
                 yield Piece(records=[r for r in records if r.offset < end], done=done, total=total)

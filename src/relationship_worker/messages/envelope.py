@@ -14,7 +14,6 @@ from relationship_worker.messages import json_text
 from relationship_worker.messages.times import InvalidTime, read_time
 
 MAX_VALUE_BYTES = 1_048_576  # of an input's value
-MAX_PASSED_ON = 1_048_576  # characters of id, source and trace context: of four bytes each they still fit an output
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -118,10 +117,6 @@ def _checked(
     trace: tuple[tuple[str, bytes], ...],
     types: Iterable[str],
 ) -> Envelope:
-    passed_on = len(id_) + len(source) + (sum([len(text) for _, text in trace]) if trace else 0)
-    if passed_on > MAX_PASSED_ON:
-        detail = f"id, source and trace context have {passed_on} characters, at most {MAX_PASSED_ON} are passed on"
-        raise InvalidMessage(Reason.TOO_LARGE, detail)
     known_type = type_ in types
     if not (_is_plain(id_) and _is_plain_source(source) and (known_type or _is_plain(type_))):
         name = next(n for n, text in (("id", id_), ("source", source), ("type", type_)) if not _is_plain(text))

@@ -24,7 +24,9 @@ ORDERS = "orders"
 INPUT_TOPICS = (CONNECTION_REQUESTS, RELATIONSHIP_DECISIONS, ORDERS)
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024  # of the output topics: the largest input and what is added to it
-ROOM = MAX_MESSAGE_BYTES - 4096  # less what the batch and a dead letter's own headers take
+MOST_IN_DEAD_LETTER = (
+    MAX_MESSAGE_BYTES - 4096
+)  # of a record's key, value and headers; the batch and its reason take the rest
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -276,31 +278,12 @@ def dead_letter(
     headers: Headers,
     to_partition: int | None = None,
 ) -> Message:
-    """The record as it came, with its reason and its coordinates behind its own headers.
-
-    Without its value where it would not fit the topic, and then without its headers and its key; the detail says so.
-    """
-    detail = why.detail
-    if _size(key, value, headers) > ROOM:
-        detail = f"{detail}; its {len(value or b'')} bytes of value do not fit this topic and were left out"
-        value = None
-    if _size(key, None, headers) > ROOM:
-        detail = f"{detail}; so were its headers"
-        headers = []
-    if _size(key, None, headers) > ROOM:
-        detail = f"{detail}; so was its key"
-        key = None
+    """The record as it came, with its reason and its coordinates behind its own headers."""
     added: list[tuple[str, bytes | None]] = [
         ("deadletter-reason", why.reason.encode()),
-        ("deadletter-detail", detail.encode()),
+        ("deadletter-detail", why.detail.encode()),
         ("deadletter-topic", topic.encode()),
         ("deadletter-partition", str(partition).encode()),
         ("deadletter-offset", str(offset).encode()),
     ]
     return Message(topic=DEAD_LETTERS, key=key, value=value, headers=[*headers, *added], partition=to_partition)
-
-
-def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    """About what a record takes, and no less."""
-    lengths = sum(len(name.encode()) + len(text or b"") + 10 for name, text in headers)
-    return len(key or b"") + len(value or b"") + lengths

@@ -22,8 +22,6 @@ from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import Place, Transactions
 from relationship_worker.messages.envelope import (
     Envelope,
-    InvalidMessage,
-    Reason,
     data_hash,
     event_key,
     open_envelope,
@@ -61,9 +59,8 @@ from relationship_worker.storage.periods import Period
 log = structlog.get_logger()
 
 BATCH_RECORDS = 4_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
-BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large orders
+BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large orders
 BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders
-MAX_KEY_BYTES = 2 * 1024 * 1024  # of an order: beside all else that an output may have it still fits the topic
 AT_ONCE = 200  # orders; above it COPY is cheaper for the database than what it saves in round trips
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
 
@@ -157,9 +154,6 @@ class OrdersRoad:
     @staticmethod
     def _read(record: FetchedRecord) -> Asked:
         event = open_envelope(record.headers, record.value, ORDER_TYPES)
-        if record.key is not None and len(record.key) > MAX_KEY_BYTES:
-            detail = f"the key has {len(record.key)} bytes, at most {MAX_KEY_BYTES} are passed on"
-            raise InvalidMessage(Reason.TOO_LARGE, detail)
         order = read_order(event)
         return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
 

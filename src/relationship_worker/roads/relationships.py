@@ -44,7 +44,7 @@ from relationship_worker.storage.positions import Tenure
 log = structlog.get_logger()
 
 BATCH_RECORDS = 500  # the round trips of a transaction are spread thin by then, and locks are held for some 50 ms
-BATCH_BYTES = 4 * 1024 * 1024  # of values: bounds the memory of a batch of large profiles
+BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large profiles
 
 TYPES = {CONNECTION_REQUESTS: REQUEST_TYPES, RELATIONSHIP_DECISIONS: DECISION_TYPES}
 

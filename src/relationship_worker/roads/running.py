@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from relationship_worker.kafka.lanes import Lane
+from relationship_worker.kafka.lanes import Lane, UnreadablePartition
 from relationship_worker.kafka.transactions import Doubt, FencedOff
 from relationship_worker.storage.database import ConnectionLost
 from relationship_worker.storage.positions import Fenced
@@ -54,7 +54,7 @@ async def keep_running(lane: Lane, road: Road) -> None:
                 while not lane.closing:
                     if await road.run_once():
                         pause = FIRST_PAUSE
-            except StopLane as reason:
+            except (StopLane, UnreadablePartition) as reason:
                 log.error("stopped", lane=name, reason=str(reason))
                 lane.stop_taking()
                 await lane.wait_closing(STOPPED_PAUSE)
