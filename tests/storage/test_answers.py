@@ -25,7 +25,8 @@ from relationship_worker.storage.database import ConnectionLost, open_database, 
 from relationship_worker.storage.known_facts import KnownFacts, Seen
 from relationship_worker.storage.periods import Period, enter
 from relationship_worker.storage.positions import take_over
-from storage.locks import somebody_waits_for_a_lock
+from storage.locks import WAITING, somebody_waits_for_a_lock
+from waiting import until
 
 
 def key(event: int) -> bytes:
@@ -450,11 +451,19 @@ async def test_an_order_that_is_being_answered_right_now_is_not_remembered_at_on
 
 
 async def test_a_small_batch_that_waits_in_a_circle_with_another_lanes_orders_goes_the_longer_way(database):
-    async with transaction(database) as tx:
-        await remember_as_new(tx, an_answer(1, "b"))
-        small = asyncio.create_task(at_once(database, an_answer(5, "b"), an_answer(6, "a")))
+    async def both_wait() -> bool:
+        async with transaction(database) as look:
+            return len(await rows(look, WAITING)) == 2
+
+    async with database.connect() as third, transaction(database) as tx:
+        await run(tx, "SET LOCAL deadlock_timeout = '1min'")  # so that it is the small batch that finds the circle
+        await remember_as_new(third, an_answer(1, "b"))
+        await remember_as_new(tx, an_answer(2, "c"))
+        small = asyncio.create_task(at_once(database, an_answer(5, "a"), an_answer(6, "b"), an_answer(7, "c")))
         await somebody_waits_for_a_lock(database)
-        other = asyncio.create_task(remember_as_new(tx, an_answer(2, "a")))
+        other = asyncio.create_task(remember_as_new(tx, an_answer(3, "a")))
+        await until("the other lane to wait for the small batch", both_wait)
+        await third.rollback()
 
         assert await small is False
         await other
