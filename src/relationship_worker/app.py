@@ -37,6 +37,7 @@ from relationship_worker.roads import corrections, parked_decisions, relay, remi
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
+from relationship_worker.roads.room import Room
 from relationship_worker.roads.running import describe, keep_running, run_periodically
 from relationship_worker.settings import Settings
 from relationship_worker.storage.database import (
@@ -139,6 +140,7 @@ class Worker:
         self._outbox_lanes = counts[kafka.outbox_topic]
         self._bell = Bell(engine)
         self._known = KnownFacts()
+        self._room = Room()
         self._stopping = asyncio.Event()
         self._only = only
         self._broker = open_broker(kafka)
@@ -205,6 +207,7 @@ class Worker:
             partitioner=self._partitioner,
             bell=self._bell,
             known=self._known,
+            room=self._room,
             freshness_seconds=self._settings.freshness_seconds,
         )
         await keep_running(lane, road)

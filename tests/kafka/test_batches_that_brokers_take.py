@@ -7,12 +7,11 @@ import cramjam
 import pytest
 import zstandard
 from aiokafka import TopicPartition
-from aiokafka.record.memory_records import MemoryRecords
 
 from hand_made_batches import GZIP, LZ4, SNAPPY, ZSTD, a_batch, a_record, some_records
-from relationship_worker.kafka.batch_records import BatchRecords
+from relationship_worker.kafka.batch_records import BEHIND_CRC, BatchRecords
+from relationship_worker.kafka.plain_records import Damaged
 from relationship_worker.kafka.record_batch import LENGTHS, record
-from relationship_worker.kafka.unpacking import Damaged
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES
 
 MIB = 1024 * 1024
@@ -187,6 +186,5 @@ def test_a_batch_that_was_damaged_is_called_so(batch: bytes):
 
 def records(batch: bytes):
     lies_at_700 = struct.pack(">q", 700) + batch[8:]
-    [client] = [MemoryRecords(lies_at_700).next_batch()]
-    pieces = BatchRecords(PLACE, memoryview(lies_at_700)).some_at_a_time(client)
+    pieces = BatchRecords(PLACE, memoryview(lies_at_700), lies_at_700[BEHIND_CRC:]).some_at_a_time()
     return [record for some, _ in pieces for record in some]

@@ -15,8 +15,8 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
-from relationship_worker.kafka.batch_records import HANDED_ON_WEIGHT, BatchRecords, FetchedRecord, Some
-from relationship_worker.kafka.unpacking import Damaged
+from relationship_worker.kafka.batch_records import BEHIND_CRC, BatchRecords, Some
+from relationship_worker.kafka.plain_records import HANDED_ON_WEIGHT, Damaged, FetchedRecord, head_of
 
 __all__ = ["Fetched", "FetchedRecord", "Unreadable", "read_our_way"]
 
@@ -26,7 +26,7 @@ TAKEN_WEIGHT = (
 
 _BEFORE_LENGTH = 8  # bytes of a batch's base offset
 _OVERHEAD = 12  # bytes of base offset and length
-_MAGIC, _CRC, _BEHIND_CRC = 16, 17, 21  # where they lie in a batch
+_MAGIC, _CRC = 16, 17  # where they lie in a batch
 
 
 class Unreadable(msgspec.Struct, frozen=True, gc=False):
@@ -73,19 +73,20 @@ class _Batch:
     def __init__(self, client: Any, lies_in: memoryview) -> None:
         self.client = client
         self._lies_in = lies_in
+        self._behind_crc = bytes(lies_in[BEHIND_CRC:])
 
     def is_whole(self) -> bool:
         """Whether its checksum fits."""
         if self._lies_in[_MAGIC] != 2:  # older formats sum something else
             return bool(self.client.validate_crc())
-        found: int = google_crc32c.value(bytes(self._lies_in[_BEHIND_CRC:]))
+        found: int = google_crc32c.value(self._behind_crc)
         return bool(found == struct.unpack_from(">I", self._lies_in, _CRC)[0])
 
     def records(self, place: TopicPartition) -> Iterator[Some]:
         """Some at a time. Raises Damaged."""
         if self._lies_in[_MAGIC] == 2:
-            return BatchRecords(place, self._lies_in).some_at_a_time(self.client)
-        old = [FetchedRecord(place, r.offset, r.key, r.value, r.headers) for r in self.client]
+            return BatchRecords(place, self._lies_in, self._behind_crc).some_at_a_time()
+        old = [FetchedRecord(place, r.offset, r.key, r.value, head_of(r.headers)) for r in self.client]
         return iter([(old, len(self._lies_in))])
 
 

@@ -11,10 +11,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Unreadable
 
-PAUSE_ABOVE = (
-    16 * 1024 * 1024
-)  # bytes of memory waiting in a lane: some batches ahead, and bounded whatever the backlog
-RESUME_BELOW = 8 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
+MOST_IN_A_LANE = 16 * 1024 * 1024  # bytes of memory that wait in a lane: some batches ahead
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
@@ -25,6 +22,7 @@ class Batch:
 
     records: Sequence[FetchedRecord]
     next_position: int
+    weight: int = 0  # bytes of memory
 
 
 class LostDelivery(KafkaError):  # type: ignore[misc]  # aiokafka ships no types
@@ -42,8 +40,12 @@ class Lane:
     before `start` they are dropped, because the truth about the position is not known yet.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, *, most_waiting: int = MOST_IN_A_LANE
+    ) -> None:
+        """`most_waiting`: bytes of memory above which nothing more is fetched, until half of them is taken."""
         self.place = place
+        self._most_waiting = most_waiting
         self._consumer = consumer
         self._waiting: list[FetchedRecord] = []
         self._weight = 0
@@ -110,7 +112,7 @@ class Lane:
         records = cast(Sequence[FetchedRecord], fetched)
         self._waiting += records
         self._weight += _weight_of(records)
-        if (self._weight > PAUSE_ABOVE or self._unreadable) and not self._paused:
+        if (self._weight > self._most_waiting or self._unreadable) and not self._paused:
             self._pause()
         self._arrived.set()
 
@@ -155,13 +157,13 @@ class Lane:
             records, weight = _as_many_as_fit(records, most_bytes)
         del self._waiting[: len(records)]
         self._weight -= weight
-        if self._paused and self._weight < RESUME_BELOW and not self._unreadable:
+        if self._paused and self._weight < self._most_waiting // 2 and not self._unreadable:
             with contextlib.suppress(IllegalStateError):
                 self._consumer.resume(self.place)
             self._paused = False
         self._position = records[-1].offset + 1
         self._last = range(records[0].offset, self._position)
-        return Batch(records=records, next_position=self._position)
+        return Batch(records=records, next_position=self._position, weight=weight)
 
     async def _fetched_to(self) -> int:
         if not self._started:

@@ -7,7 +7,8 @@ from collections.abc import Generator, Iterator
 
 import msgspec
 
-from relationship_worker.kafka.unpacking import PIECE_BYTES, Damaged
+from relationship_worker.kafka.plain_records import VARINT_BYTES, Damaged, varint
+from relationship_worker.kafka.unpacking import PIECE_BYTES
 from relationship_worker.messages.outgoing import MOST_IN_DEAD_LETTER
 
 LARGE_BYTES = (
@@ -56,8 +57,8 @@ class Bytes:
 
     def varint(self) -> int:
         """The next number, zigzag, seven bits a byte."""
-        self.hold(_VARINT_BYTES)
-        number, end = _varint(self._held, self._at)
+        self.hold(VARINT_BYTES)
+        number, end = varint(self._held, self._at)
         self.read += end - self._at
         self._at = end
         return number
@@ -67,7 +68,7 @@ class Bytes:
         at, count = self._at, 0
         while count < most and at < len(self._held):
             try:
-                size, start = _varint(self._held, at)
+                size, start = varint(self._held, at)
             except Damaged:
                 break
             if not 0 <= size <= LARGE_BYTES or start + size > len(self._held):
@@ -77,29 +78,14 @@ class Bytes:
 
     def hold_record(self) -> bool:
         """Have the next record, which is none of the large ones, in memory; False where it is cut off."""
-        self.hold(_VARINT_BYTES)
-        size, start = _varint(self._held, self._at)
+        self.hold(VARINT_BYTES)
+        size, start = varint(self._held, self._at)
         return size >= 0 and self.hold(start - self._at + size)
 
     def next_is_large(self) -> bool:
         """Whether the next record is. Raises Damaged where there is none."""
-        self.hold(_VARINT_BYTES)
-        return _varint(self._held, self._at)[0] > LARGE_BYTES
-
-
-_VARINT_BYTES = 10  # at the most
-
-
-def _varint(held: bytes, at: int) -> tuple[int, int]:
-    """A number and what follows it. Raises Damaged."""
-    number, shift = 0, 0
-    for end in range(at, min(at + _VARINT_BYTES, len(held))):
-        byte = held[end]
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number >> 1 ^ -(number & 1), end + 1
-        shift += 7
-    raise Damaged("a number is cut off, or too long")
+        self.hold(VARINT_BYTES)
+        return varint(self._held, self._at)[0] > LARGE_BYTES
 
 
 class RawRecord(msgspec.Struct, gc=False):
@@ -110,7 +96,6 @@ class RawRecord(msgspec.Struct, gc=False):
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
     size: int  # bytes of the whole record
-    kept: int  # of them
     value_size: int
     header_count: int
     left_out: list[str]
@@ -144,8 +129,7 @@ def read_record(source: Bytes) -> Iterator[RawRecord | None]:
     left_out = [f"{value_size} bytes of value"] if value_size > 0 and value is None else []
     left_out += [] if keep_headers else [f"{header_count} headers"]
     left_out += [f"{key_size} bytes of key"] if key_size > 0 and key is None else []
-    kept = len(key or b"") + len(value or b"") + (header_bytes if keep_headers else 0)
-    yield RawRecord(offset_delta, key, value, headers, size, kept, max(value_size, 0), header_count, left_out)
+    yield RawRecord(offset_delta, key, value, headers, size, max(value_size, 0), header_count, left_out)
 
 
 def _take_or_skip(source: Bytes, most: int) -> Generator[None, None, tuple[int, bytes | None]]:

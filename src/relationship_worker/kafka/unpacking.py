@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import cramjam
 import zstandard
 
+from relationship_worker.kafka.plain_records import Damaged
+
 PIECE_BYTES = 1024 * 1024  # of a piece, mostly; a block of lz4 or snappy comes whole
 WINDOW_BYTES = 8 * 1024 * 1024  # what the decoder of zstd keeps of what it has unpacked; levels up to 19 ask for less
 WIDEST_WINDOW_BYTES = 128 * 1024 * 1024  # what levels 20 to 22 ask for, and what the broker unpacks at the most
@@ -19,10 +21,6 @@ SNAPPY_BLOCK_BYTES = 8 * 1024 * 1024  # snappy unpacks a block at once; producer
 SNAPPY_MOST = 64  # times as large as it was packed: more than the format can express
 
 _NONE, _GZIP, _SNAPPY, _LZ4, _ZSTD = range(5)
-
-
-class Damaged(Exception):
-    """These are not the bytes of the format that they are said to be."""
 
 
 class Unbounded(Exception):

@@ -56,10 +56,10 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     trace: tuple[tuple[str, bytes], ...] = ()  # headers that pass the trace context on, in the form in which it came
 
 
-_TRACE_NAMES = ("traceparent", "tracestate")
+TRACE_NAMES = ("traceparent", "tracestate")
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_WHITE_SPACE = b" \t\r\n"
+WHITE_SPACE = b" \t\r\n"
 _TEXT = msgspec.json.Decoder(str)
 
 
@@ -95,14 +95,14 @@ def open_envelope(headers: Headers, value: bytes | None, types: Iterable[str]) -
     if version != b"1.0":
         raise InvalidMessage(Reason.INVALID_EVENT, "specversion is not 1.0")
     trace = _trace(attributes) if "traceparent" in attributes or "ce_traceparent" in attributes else ()
-    return _checked(id_, source, type_, time, value.strip(_WHITE_SPACE), trace, types)
+    return _checked(id_, source, type_, time, value.strip(WHITE_SPACE), trace, types)
 
 
 def _trace(attributes: Mapping[str, bytes | None]) -> tuple[tuple[str, bytes], ...]:
     """The trace context in the form in which it came: Kafka headers, or CloudEvents extensions."""
     return tuple(
         (name, text)
-        for plain in _TRACE_NAMES
+        for plain in TRACE_NAMES
         for name in (plain, f"ce_{plain}")
         if (text := attributes.get(name)) and text.isascii()
     )
@@ -174,7 +174,7 @@ def _open_structured(value: bytes, types: Iterable[str], headers: Mapping[str, b
         "datacontenttype",
         "subject",
         "dataschema",
-        *_TRACE_NAMES,
+        *TRACE_NAMES,
     ):
         if name in present:
             texts[name] = _text(name, present[name])
@@ -186,8 +186,8 @@ def _open_structured(value: bytes, types: Iterable[str], headers: Mapping[str, b
     media_type = texts.get("datacontenttype", "application/json").partition(";")[0].strip()
     if "data_base64" in present or not _JSON_TYPE.fullmatch(media_type):
         raise InvalidMessage(Reason.INVALID_EVENT, "the data is not JSON (data_base64, or another datacontenttype)")
-    extensions = {f"ce_{name}": texts[name].encode("utf-8", "replace") for name in _TRACE_NAMES if name in texts}
-    trace = _trace({name: headers.get(name) for name in _TRACE_NAMES} | extensions)
+    extensions = {f"ce_{name}": texts[name].encode("utf-8", "replace") for name in TRACE_NAMES if name in texts}
+    trace = _trace({name: headers.get(name) for name in TRACE_NAMES} | extensions)
     data = present.get("data", b"")
     envelope = _checked(texts["id"], texts["source"], texts["type"], texts["time"], data, trace, types)
     if not data:

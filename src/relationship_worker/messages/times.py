@@ -17,10 +17,11 @@ class InvalidTime(ValueError):
 
 def read_time(text: str) -> datetime:
     """The instant, in UTC, to the microsecond. Raises InvalidTime."""
-    if not _RFC3339.fullmatch(text):
+    as_most = len(text) == _MILLISECONDS and text[4:20:3] == "--T::." and text[-1] == "Z" and text[11:13] < "24"
+    if not as_most and not _RFC3339.fullmatch(text):  # which takes three times as long
         raise InvalidTime("is no RFC 3339 time with an offset")
     try:
-        if text[-1] == "Z" and text[10] == "T":  # as nearly all are written: half the price
+        if as_most or (text[-1] == "Z" and text[10] == "T"):
             time = datetime.fromisoformat(text)
         else:
             time = datetime.fromisoformat(text.upper()).astimezone(UTC)

@@ -12,6 +12,7 @@ import structlog
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker.kafka.alike_headers import AlikeHeaders
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
 from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
@@ -24,7 +25,6 @@ from relationship_worker.messages.envelope import (
     Envelope,
     data_hash,
     event_key,
-    open_envelope,
 )
 from relationship_worker.messages.orders import (
     ORDER_TYPES,
@@ -47,6 +47,7 @@ from relationship_worker.messages.outgoing import (
 from relationship_worker.messages.times import write_time
 from relationship_worker.roads.answering import Ruled, load, rule, rule_by_held
 from relationship_worker.roads.relay import Bell
+from relationship_worker.roads.room import Room
 from relationship_worker.roads.running import StopLane, check_position
 from relationship_worker.storage import answers, corrections, periods, positions
 from relationship_worker.storage.answer_rows import AnswerRows
@@ -96,7 +97,9 @@ class OrdersRoad:
     partitioner: Partitioner
     bell: Bell
     known: KnownFacts
+    room: Room
     freshness_seconds: float
+    headers: AlikeHeaders = field(default_factory=lambda: AlikeHeaders(ORDER_TYPES))
     repeats_expected: bool = False  # the last batch had some: the next is remembered the way that finds them first
     corrected: int = 0  # the number of the last correction that was told; noted in Kafka beside the position
     held_back: int = 0  # the next correction is to be told behind this offset
@@ -129,6 +132,10 @@ class OrdersRoad:
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
         if batch is None:
             return 0
+        async with self.room.take(batch.weight):
+            return await self._answer_batch(batch)
+
+    async def _answer_batch(self, batch: Batch) -> int:
         corrected = await self._corrections_behind(batch.next_position)
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.begin(
@@ -151,9 +158,8 @@ class OrdersRoad:
         """Where this lane's orders go."""
         return ENRICHED_ORDERS, self.lane.place.partition % self.partitioner.count(ENRICHED_ORDERS)
 
-    @staticmethod
-    def _read(record: FetchedRecord) -> Asked:
-        event = open_envelope(record.headers, record.value, ORDER_TYPES)
+    def _read(self, record: FetchedRecord) -> Asked:
+        event = self.headers.open(record)
         order = read_order(event)
         return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
 
