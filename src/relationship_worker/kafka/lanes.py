@@ -11,10 +11,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Unreadable
 
-PAUSE_ABOVE = (
-    16 * 1024 * 1024
-)  # bytes of memory waiting in a lane: some batches ahead, and bounded whatever the backlog
-RESUME_BELOW = 8 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
+PAUSE_ABOVE = 32 * 1024 * 1024  # bytes of memory (three batches of usual orders) that may wait, whatever the backlog
+RESUME_BELOW = 18 * 1024 * 1024  # bytes: far enough below not to pause at every batch, enough to work on meanwhile
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
