@@ -77,4 +77,4 @@ def _head(name: str) -> str:
 def _text(figure: float | None) -> str:
     if figure is None:
         return ""
-    return f"{figure:,.0f}" if figure >= 1_000 else f"{figure:.1f}"
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
