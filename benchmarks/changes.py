@@ -14,7 +14,7 @@ from time import monotonic
 import asyncpg
 
 from benchmarks.contenders import Course
-from benchmarks.load import CREATED_WITHIN, FIRST_CREATED, Load
+from benchmarks.load import CREATED_WITHIN, FIRST_CREATED, SUPPLIERS_OF_A_CUSTOMER, Load
 from benchmarks.relationships import FIRST_VERSIONS, PATIENCE
 
 TICK = 0.05  # seconds: 500 changes a transaction at 10,000 a second, as many as a batch of decisions
@@ -22,12 +22,12 @@ WALK = (
     20  # seconds in which the changes' own time goes over that of the orders: early ones are as of before most orders
 )
 
-_CHANGE = """
+_CHANGE = f"""
 WITH changed AS (
     UPDATE relationships
     SET version = version + 1, valid_from = $5, customer_number = 'N' || t.r || '.' || version + 1
     FROM (SELECT n % $2::int AS r FROM generate_series($3::int, $4::int - 1) AS n) AS t
-    WHERE supplier_id = 's' || t.r % $1::int AND customer_id = 'c' || t.r
+    WHERE supplier_id = 's' || t.r % $1::int AND customer_id = 'c' || t.r / {SUPPLIERS_OF_A_CUSTOMER}
     RETURNING supplier_id, customer_id, version, customer_number, valid_from)
 INSERT INTO relationship_history (supplier_id, customer_id, version, type, state, previous_state, customer_number,
     brings_number, valid_from, recorded_at, previously_rejected, settings_change, event_id, event_source)
@@ -37,21 +37,20 @@ SELECT supplier_id, customer_id, version, 'bench', 'partner', 'partner', custome
 # What history says of each order by what the worker says that it knew; and how many versions were there before it answered.
 _JUDGE = f"""
 SELECT count(*) AS answers,
-       count(*) FILTER (WHERE told ->> 'number' IS DISTINCT FROM v.customer_number
-                           OR (told ->> 'relationship_version')::int IS DISTINCT FROM v.version) AS wrong,
+       count(*) FILTER (WHERE told ->> 'number' IS DISTINCT FROM customer_number
+                           OR (told ->> 'relationship_version')::int IS DISTINCT FROM version) AS wrong,
        count(*) FILTER (WHERE knew_version < least) AS behind,
        count(*) FILTER (WHERE least > {FIRST_VERSIONS}) AS changed
-FROM (SELECT supplier_id, customer_id, created_at, knew_version, answer::json AS told,
-             {FIRST_VERSIONS} + (coalesce(c.changes, 0) - substr(customer_id, 2)::int + $1 - 1) / $1 AS least
-      FROM answers
+FROM (SELECT knew_version, answer::json AS told, version, customer_number,
+             {FIRST_VERSIONS} + (coalesce(changes, 0) - regexp_substr(customer_number, '\\d+')::int + $1 - 1) / $1 AS least
+      FROM answers AS a
       LEFT JOIN LATERAL (SELECT changes FROM bench_commits WHERE committed_at <= answered_at
                          ORDER BY committed_at DESC LIMIT 1) AS c ON true
-      WHERE "offset" % $2 = 0) AS a
-LEFT JOIN LATERAL (
-    SELECT version, customer_number FROM relationship_history AS h
-    WHERE h.supplier_id = a.supplier_id AND h.customer_id = a.customer_id AND version <= knew_version
-          AND valid_from <= created_at
-    ORDER BY version DESC LIMIT 1) AS v ON true"""
+      LEFT JOIN LATERAL (SELECT version, customer_number FROM relationship_history AS h
+                         WHERE h.supplier_id = a.supplier_id AND h.customer_id = a.customer_id
+                               AND version <= knew_version AND valid_from <= created_at
+                         ORDER BY version DESC LIMIT 1) AS v ON true
+      WHERE "offset" % $2 = 0) AS judged"""
 
 
 @dataclass(kw_only=True)

@@ -17,6 +17,7 @@ WARM = 0.15  # of a backlog, by which imports are done, connections made, statem
 LOAD_BATCH = 1024 * 1024  # bytes of one produce request
 FEWEST_SUPPLIERS = 50
 CUSTOMERS_OF_A_SUPPLIER = 1_000  # where there are more relationships than fifty suppliers would have
+SUPPLIERS_OF_A_CUSTOMER = 10
 HISTORY = Path(__file__).parent / "history.jsonl.gz"
 FIRST_CREATED = datetime(2026, 6, 1, tzinfo=UTC)
 CREATED_WITHIN = timedelta(days=10)  # after that; in no order: a backlog of many sources
@@ -40,18 +41,22 @@ class Load:
 
     @property
     def suppliers(self) -> int:
-        """Customer `c{r}` is a customer of supplier `s{r % suppliers}`, for every relationship r."""
+        """How many there are."""
         return max(FEWEST_SUPPLIERS, self.relationships // CUSTOMERS_OF_A_SUPPLIER)
+
+    def pair(self, relationship: int) -> tuple[str, str]:
+        """Supplier and customer of a relationship; its number is `N{relationship}`."""
+        return f"s{relationship % self.suppliers}", f"c{relationship // SUPPLIERS_OF_A_CUSTOMER}"
 
 
 def numbers_of(load: Load) -> dict[str, str]:
     """The numbers that apply, for those who keep them in memory."""
-    return {f"s{r % load.suppliers}/c{r}": f"N{r}" for r in range(load.relationships)}
+    return {"/".join(load.pair(r)): f"N{r}" for r in range(load.relationships)}
 
 
 async def fill_orders(bootstrap_servers: str, topic: str, load: Load, *, seed: int) -> float:
     """A backlog of orders, spread evenly over the partitions. Returns for how many of a hundred, once the backlog is warm,
-    one worker holds their customer's facts in memory already: all others cost a question to the database."""
+    one worker holds their relationship's facts in memory already: all others cost a question to the database."""
     held: _Recent[bytes, bytes] = _Recent(RELATIONSHIPS)
     found = 0
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_batch_size=LOAD_BATCH)
@@ -60,8 +65,9 @@ async def fill_orders(bootstrap_servers: str, topic: str, load: Load, *, seed: i
         batches = {partition: producer.create_batch() for partition in range(load.partitions)}
         for i, (key, value, headers) in enumerate(orders(load, seed=seed)):
             partition = 0 if load.hot else i % load.partitions
-            if held.get(key) is None:
-                held.put({key: key})
+            pair = value[: value.index(b'"created_at"')].partition(b'"supplier_id"')[2]
+            if held.get(pair) is None:
+                held.put({pair: pair})
             elif i >= WARM * load.orders:
                 found += 1
             if not batches[partition].append(timestamp=None, key=key, value=value, headers=headers):
@@ -80,12 +86,12 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
     rng = random.Random(seed)
     documents = _documents() if load.history else []
     for i in range(load.orders):
-        customer = 0 if load.hot else _customer(load, rng.random())
+        supplier, customer = load.pair(0 if load.hot else _relationship(load, rng.random()))
         created = FIRST_CREATED + rng.random() * CREATED_WITHIN
         time = f"{created:%Y-%m-%dT%H:%M:%S}.{created.microsecond // 1000:03}Z"
         order = (
-            f'"order_id": "PO-{seed}-{i:09}", "supplier_id": "s{customer % load.suppliers}", '
-            f'"customer_id": "c{customer}", "created_at": "{time}", "channel": "{"private" if i % 2 else "public"}"'
+            f'"order_id": "PO-{seed}-{i:09}", "supplier_id": "{supplier}", '
+            f'"customer_id": "{customer}", "created_at": "{time}", "channel": "{"private" if i % 2 else "public"}"'
         )
         document = documents[i % len(documents)] if documents else _uniform(len(order))
         headers = [
@@ -96,14 +102,14 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
             ("ce_time", time.encode()),
             ("content-type", b"application/json"),
         ]
-        yield f"c{customer}".encode(), f"{{{order}{document}".encode(), headers
+        yield customer.encode(), f"{{{order}{document}".encode(), headers
 
 
 _SCATTER = 7_368_787  # a prime: who orders most is spread over suppliers and over the database's pages
 
 
-def _customer(load: Load, drawn: float) -> int:
-    """By Zipf's law: customer of rank k orders in proportion to 1 / k^skew (drawn from its continuous form)."""
+def _relationship(load: Load, drawn: float) -> int:
+    """By Zipf's law: there are orders of the one of rank k in proportion to 1 / k^skew (drawn from its continuous form)."""
     count = load.relationships
     rank = count**drawn - 1 if load.skew == 1 else count * drawn ** (1 / (1 - load.skew))
     return int(rank) * _SCATTER % count

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
-from benchmarks.load import Load
+from benchmarks.load import SUPPLIERS_OF_A_CUSTOMER, Load
 
 AT_ONCE = 250_000  # relationships written by one statement
 PATIENCE = 1_200  # seconds for a statement; ten million take a minute or two for each index
@@ -22,17 +22,19 @@ SELECT 's' || s, 1, '2020-01-01Z', now(),
                           'customer_number_max_length', 20, 'correction_window_hours', 72), 'bench', 'bench'
 FROM generate_series(0, $1 - 1) AS s"""
 
-_VERSIONS = """
+_PAIR = f"'s' || r % $1::int, 'c' || r / {SUPPLIERS_OF_A_CUSTOMER}"
+
+_VERSIONS = f"""
 INSERT INTO relationship_history (supplier_id, customer_id, version, type, state, previous_state, customer_number,
     brings_number, valid_from, recorded_at, previously_rejected, settings_change, event_id, event_source)
-SELECT 's' || r % $1, 'c' || r, v, 'bench', CASE v WHEN 1 THEN 'requested' ELSE 'partner' END,
+SELECT {_PAIR}, v, 'bench', CASE v WHEN 1 THEN 'requested' ELSE 'partner' END,
        CASE v WHEN 1 THEN 'none' ELSE 'requested' END, CASE v WHEN 2 THEN 'N' || r END, v = 2,
        '2020-01-01Z'::timestamptz + v * interval '1 day', now(), false, 1, 'bench', 'bench'
 FROM generate_series($2::int, $3::int - 1) AS r, generate_series(1, 2) AS v"""
 
-_NEWEST = """
+_NEWEST = f"""
 INSERT INTO relationships (supplier_id, customer_id, state, version, valid_from, customer_number)
-SELECT 's' || r % $1, 'c' || r, 'partner', 2, '2020-01-03Z', 'N' || r FROM generate_series($2::int, $3::int - 1) AS r"""
+SELECT {_PAIR}, 'partner', 2, '2020-01-03Z', 'N' || r FROM generate_series($2::int, $3::int - 1) AS r"""
 
 
 async def fill_relationships(database_url: str, load: Load) -> None:
