@@ -103,13 +103,14 @@ async def _send(
     await producer.start()
     begun = monotonic()
     try:
-        for i, (key, value, headers) in enumerate(orders(load, seed=seed)):
+        for i, order in enumerate(orders(load, seed=seed)):
             ahead = i / rate - (monotonic() - begun)
             if ahead > 0:
                 await asyncio.sleep(max(ahead, TICK))
             if beside is not None and beside.done():
                 return
-            sent[headers[0][1]] = monotonic()
-            await producer.send(f"{course.prefix}orders", value, key, partition=i % load.partitions, headers=headers)
+            sent[order.headers[0][1]] = monotonic()
+            place = i % load.partitions
+            await producer.send(f"{course.prefix}orders", order.value, order.key, place, headers=order.headers)
     finally:
         await producer.stop()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
@@ -21,8 +22,15 @@ SUPPLIERS_OF_A_CUSTOMER = 10
 HISTORY = Path(__file__).parent / "history.jsonl.gz"
 FIRST_CREATED = datetime(2026, 6, 1, tzinfo=UTC)
 CREATED_WITHIN = timedelta(days=10)  # after that; in no order: a backlog of many sources
-Record = tuple[bytes, bytes, list[tuple[str, bytes]]]
-"""Key, value and headers."""
+
+
+class Record(NamedTuple):
+    """An order as it is sent, and the number of the relationship that it is of."""
+
+    relationship: int
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,23 +65,23 @@ def numbers_of(load: Load) -> dict[str, str]:
 async def fill_orders(bootstrap_servers: str, topic: str, load: Load, *, seed: int) -> float:
     """A backlog of orders, spread evenly over the partitions. Returns for how many of a hundred, once the backlog is warm,
     one worker holds their relationship's facts in memory already: all others cost a question to the database."""
-    held: _Recent[bytes, bytes] = _Recent(RELATIONSHIPS)
+    held: _Recent[int, int] = _Recent(RELATIONSHIPS)
     found = 0
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, max_batch_size=LOAD_BATCH)
     await producer.start()
     try:
         batches = {partition: producer.create_batch() for partition in range(load.partitions)}
-        for i, (key, value, headers) in enumerate(orders(load, seed=seed)):
+        for i, order in enumerate(orders(load, seed=seed)):
             partition = 0 if load.hot else i % load.partitions
-            pair = value[: value.index(b'"created_at"')].partition(b'"supplier_id"')[2]
-            if held.get(pair) is None:
-                held.put({pair: pair})
+            if held.get(order.relationship) is None:
+                held.put({order.relationship: i})
             elif i >= WARM * load.orders:
                 found += 1
-            if not batches[partition].append(timestamp=None, key=key, value=value, headers=headers):
+            record = {"timestamp": None, "key": order.key, "value": order.value, "headers": order.headers}
+            if not batches[partition].append(**record):
                 await producer.send_batch(batches[partition], topic, partition=partition)
                 batches[partition] = producer.create_batch()
-                batches[partition].append(timestamp=None, key=key, value=value, headers=headers)
+                batches[partition].append(**record)
         for partition, batch in batches.items():
             await producer.send_batch(batch, topic, partition=partition)
     finally:
@@ -86,7 +94,8 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
     rng = random.Random(seed)
     documents = _documents() if load.history else []
     for i in range(load.orders):
-        supplier, customer = load.pair(0 if load.hot else _relationship(load, rng.random()))
+        relationship = 0 if load.hot else _relationship(load, rng.random())
+        supplier, customer = load.pair(relationship)
         created = FIRST_CREATED + rng.random() * CREATED_WITHIN
         time = f"{created:%Y-%m-%dT%H:%M:%S}.{created.microsecond // 1000:03}Z"
         order = (
@@ -102,7 +111,7 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
             ("ce_time", time.encode()),
             ("content-type", b"application/json"),
         ]
-        yield customer.encode(), f"{{{order}{document}".encode(), headers
+        yield Record(relationship, customer.encode(), f"{{{order}{document}".encode(), headers)
 
 
 _SCATTER = 7_368_787  # a prime: who orders most is spread over suppliers and over the database's pages
