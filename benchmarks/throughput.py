@@ -104,6 +104,7 @@ class _Backlog:
         """Measured where the committed offsets have just moved, so that long commit intervals blur nothing."""
         end = monotonic() + PATIENCE
         seen = await self._done()
+        assert seen < self._orders, "the backlog was done before all was ready: it is too small for this machine"
         while True:
             now = await self._done()
             if now != seen and now >= count:
