@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 
-.PHONY: install demo test lint chaos-input bench bench-compare lock clean
+.PHONY: install demo test lint chaos-input bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -36,12 +36,17 @@ lint: install
 chaos-input: install
 	@cd tests && ../$(BIN)/python -m system.bad_input_play $(if $(SEED),--seed $(SEED))
 
+# The worker beside its peers: some 5 minutes.
 bench: install $(PEERS_STAMP)
+	@$(BIN)/python -m benchmarks peers
+
+# Every scenario and every goal: some 25 minutes, and 10 GB of disk meanwhile.
+bench-all: install $(PEERS_STAMP)
 	@$(BIN)/python -m benchmarks
 
 # Two runs side by side: what is committed, and the newest here.
-BEFORE ?= benchmarks/orders.json
-AFTER ?= bench-results/orders.json
+BEFORE ?= benchmarks/results.json
+AFTER ?= $(shell ls -t bench-results/*.json 2>/dev/null | head -n 1)
 bench-compare: install
 	@$(BIN)/python -m benchmarks --compare $(BEFORE) $(AFTER)
 

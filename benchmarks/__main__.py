@@ -1,73 +1,89 @@
-"""`python -m benchmarks`: the worker beside what a team would write or pick instead, on a real Kafka and PostgreSQL."""
+"""`python -m benchmarks [SCENARIO …]`: the worker on a real Kafka and PostgreSQL, and what it is measured against."""
 
 import argparse
 import asyncio
 import sys
+import traceback
 from pathlib import Path
+from time import monotonic
 
-from benchmarks.contenders import contenders
-from benchmarks.desk import inputs, reminders
-from benchmarks.latency import measure
-from benchmarks.load import Load
-from benchmarks.report import Result, compare, print_table, write
-from benchmarks.throughput import race
-from relationship_worker.local.stack import running_stack
+import asyncpg
 
-REMINDING = 20  # seconds that orders flow alone, and as many while reminders go out
-WARM_UP = 5.0  # seconds of a latency run that don't count
+from benchmarks.picture import picture
+from benchmarks.report import compare, print_results, told_goals
+from benchmarks.results import Results, read
+from benchmarks.scenarios import ROUNDS, SCENARIOS, Bench
+from relationship_worker.local.kafka import KAFKA
+from relationship_worker.local.stack import Stack, running_stack
+
+FOLDER = Path("bench-results")
 
 
 def main() -> None:
-    """Run, print a table, write the figures as JSON and a picture."""
-    options = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    options.add_argument("--orders", type=int, default=200_000)
-    options.add_argument("--relationships", type=int, default=20_000)
-    options.add_argument("--partitions", type=int, default=4)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--history", action="store_true", help="documents of a real history instead of uniform orders")
-    options.add_argument("--only", nargs="*", help="these contenders alone")
-    options.add_argument("--hot", action="store_true", help="all orders of one customer, in one partition")
+    """Run, show tables and goals, write all figures as JSON and the picture beside it."""
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="\n".join(f"{name:14} {' '.join((run.__doc__ or '').split())}" for name, run in SCENARIOS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; without any: all"
+    )
+    options.add_argument("--rounds", type=int, default=ROUNDS, help="figures are medians of so many")
+    options.add_argument(
+        "--scale", type=float, default=1.0, help="of all counts; below 1 to see whether everything runs"
+    )
+    options.add_argument("--only", nargs="*", help="these contenders alone, in peers and history")
+    options.add_argument("--out", type=Path, help="where to write; otherwise bench-results/SCENARIO.json or all.json")
     options.add_argument(
         "--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"), help="two runs' JSON; runs nothing"
     )
-    options.add_argument("--inputs", type=int, help="a backlog of requests and decisions instead of orders")
-    options.add_argument("--reminders", type=int, help="deferrals due at once, with --rate orders a second beside them")
-    options.add_argument("--rate", type=int, help="orders a second: measures latency instead of throughput")
-    options.add_argument("--out", type=Path, default=Path("bench-results/orders.json"))
     chosen = options.parse_args()
     if chosen.compare:
-        compare(*chosen.compare)
+        compare(*map(read, chosen.compare))
         return
-    load = Load(
-        orders=chosen.orders,
-        relationships=chosen.relationships,
-        partitions=chosen.partitions,
-        history=chosen.history,
-        hot=chosen.hot,
-    )
-    runners = contenders(chosen.only)
-    able = [c for c in runners if c.unavailable is None]
-    result = Result(load=load, runners=runners)
-    with running_stack(lambda line: print(f"  {line} …", file=sys.stderr)) as stack:
-        if chosen.inputs:
-            for _ in range(chosen.rounds):
-                print(asyncio.run(inputs(stack, able[0], chosen.inputs)))
-            return
-        if chosen.reminders:
-            print(asyncio.run(reminders(stack, able[0], chosen.reminders, rate=chosen.rate or 1000, seconds=REMINDING)))
-            return
-        if chosen.rate:
-            for seed in range(chosen.rounds):
-                for runner in able:
-                    found = asyncio.run(measure(stack, runner, load, rate=chosen.rate, warm_up=WARM_UP, seed=seed))
-                    print(runner.name, found)
-            return
-        for seed in range(chosen.rounds):
-            turns = able[seed % len(able) :] + able[: seed % len(able)]
-            print(f"  round {seed + 1} of {chosen.rounds} …", file=sys.stderr)
-            result.add(asyncio.run(race(stack, turns, load, seed=seed)))
-    print_table(result)
-    write(result, chosen.out)
+    for name in set(chosen.scenarios) - SCENARIOS.keys():
+        options.error(f"there is no scenario {name}")
+    names = chosen.scenarios or list(SCENARIOS)
+    results = Results(scale=chosen.scale)
+    with running_stack(_say) as stack:
+        bench = Bench(
+            stack=stack, results=results, say=_say, rounds=chosen.rounds, scale=chosen.scale, only=chosen.only
+        )
+        for name in names:
+            results.says[name] = " ".join((SCENARIOS[name].__doc__ or "").split())
+            try:
+                asyncio.run(SCENARIOS[name](bench))
+            except (Exception, SystemExit) as why:  # the others are worth something without it
+                traceback.print_exc()
+                results.failed[name] = f"{type(why).__name__}: {why}"
+        servers = asyncio.run(_servers(stack))
+    out = chosen.out or FOLDER / f"{'-'.join(chosen.scenarios) or 'all'}.json"
+    print_results(results)
+    results.write(out, servers=servers, goals=told_goals(results))
+    print(f"\nwritten: {out}")
+    if "peers" in results.runs:
+        out.with_suffix(".svg").write_text(picture(results))
+    if results.failed:
+        sys.exit(f"failed: {', '.join(results.failed)}")
+
+
+async def _servers(stack: Stack) -> dict[str, str]:
+    """Their versions."""
+    postgres = await asyncpg.connect(stack.database_url)
+    try:
+        number = await postgres.fetchval("SHOW server_version")
+    finally:
+        await postgres.close()
+    return {"postgresql": number, "kafka": KAFKA.rpartition(":")[2] if stack.kafka else "by KAFKA_BOOTSTRAP_SERVERS"}
+
+
+_BEGUN = monotonic()
+
+
+def _say(line: str) -> None:
+    print(f"  {monotonic() - _BEGUN:5.0f} s  {line} …", file=sys.stderr)
 
 
 if __name__ == "__main__":

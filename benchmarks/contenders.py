@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.load import WARM
 from benchmarks.peers import kafka_streams, quix
 from relationship_worker.local.stack import Stack
 
@@ -55,7 +56,9 @@ class Contender:
     says: str
     command: tuple[str, ...]
     is_worker: bool = False
-    warm_up: float = 0.15  # of the backlog: imports, connections, statements prepared, caches
+    processes: int = 1  # on one group
+    warm_up: float = WARM  # of the backlog
+    stop_at: float = 0.95  # of the backlog: the last batches are small
     unavailable: str | None = None  # why it can't run here
 
     def environment(self, course: Course) -> dict[str, str]:
@@ -63,17 +66,23 @@ class Contender:
         return course.worker_environment if self.is_worker else course.peer_environment
 
 
+def worker(*, processes: int = 1) -> Contender:
+    """What all of this is about, as so many processes on one group."""
+    return Contender(
+        name="worker" if processes == 1 else f"worker-x{processes}",
+        says="relationship-worker run, as it ships",
+        command=(sys.executable, "-m", "relationship_worker", "run"),
+        is_worker=True,
+        processes=processes,
+    )
+
+
 def contenders(only: Collection[str] | None = None) -> list[Contender]:
     """All of them, the worker first; or those of these names."""
     python = sys.executable
     streams = kafka_streams.prepared() if not only or "kafka-streams" in only else kafka_streams.Prepared()
     found = [
-        Contender(
-            name="worker",
-            says="relationship-worker run, as it ships",
-            command=(python, "-m", "relationship_worker", "run"),
-            is_worker=True,
-        ),
+        worker(),
         Contender(
             name="worker-at-least-once",
             says="the same without Kafka transactions (a switch of this benchmark only)",
@@ -102,6 +111,8 @@ def contenders(only: Collection[str] | None = None) -> list[Contender]:
             name="faststream",
             says="FastStream per message, pydantic in and out, numbers in a dict, at least once",
             command=(python, "-m", "benchmarks.peers.faststream_naive"),
+            warm_up=0.02,  # some seconds of it, too
+            stop_at=0.12,  # half a minute
         ),
     ]
     return [contender for contender in found if not only or contender.name in only]

@@ -2,52 +2,35 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from benchmarks.contenders import Contender, Course
-from benchmarks.course import admin, course_of, prepare, process_of
-from benchmarks.cpu import cpu_seconds, cpu_seconds_of
-from benchmarks.latency import Latency, measure_on
+from benchmarks.contenders import Course, worker
+from benchmarks.course import admin, course_of, processes_of
+from benchmarks.cpu import cpu_seconds, cpu_seconds_of, peak_mib
+from benchmarks.latency import measure_on
 from benchmarks.load import LOAD_BATCH, Load
+from benchmarks.relationships import without_indexes
+from benchmarks.throughput import Figures
 from relationship_worker.local.stack import Stack
 
 WARM_UP, STOP_AT = 0.15, 0.95  # of the backlog
 LOOK = 0.1  # seconds between two looks
-PATIENCE = 400  # seconds
+PATIENCE = 900  # seconds: at a fifth of the goal, a million reminders take that long
+SUPPLIERS = 50
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """Requests and decisions, applied."""
-
-    inputs_per_second: float
-    cpu_us_per_input: float
-    postgres_cpu_us_per_input: float
-
-
-@dataclass(frozen=True)
-class Reminders:
-    """Deferrals that come due at the same instant, and orders at a steady rate: alone, and meanwhile."""
-
-    reminders_per_second: float
-    orders_alone: Latency
-    orders_meanwhile: Latency
-
-
-async def inputs(stack: Stack, runner: Contender, count: int) -> Inputs:
+async def inputs(stack: Stack, count: int) -> Figures:
     """A backlog of `count` inputs: a request and an acceptance with a number for each customer."""
     load = Load(orders=0, relationships=0)
-    async with admin(stack) as kafka, course_of(stack, runner, load) as course:
-        await prepare(kafka, runner, course, load)
-        await _send_inputs(stack, course, count // 2)
+    async with admin(stack) as kafka, course_of(stack, kafka, worker(), load) as course:
+        await _send_inputs(course, count // 2)
         postgres = await asyncpg.connect(course.database_url)
         try:
-            async with process_of(runner, course) as process:
+            async with processes_of(worker(), course) as [process]:
 
                 async def reached(wanted: float) -> tuple[int, float, float, float]:
                     end = monotonic() + PATIENCE
@@ -56,22 +39,29 @@ async def inputs(stack: Stack, runner: Contender, count: int) -> Inputs:
                     ) < wanted:
                         assert monotonic() < end, f"{now} of {count} inputs after {PATIENCE} s"
                         await asyncio.sleep(LOOK)
-                    return now, monotonic(), cpu_seconds(process.pid), cpu_seconds_of("postgres")
+                    return now, monotonic(), cpu_seconds([process.pid]), cpu_seconds_of("postgres")
 
                 first, last = await reached(WARM_UP * count), await reached(STOP_AT * count)
+                await reached(count)
+                peak = peak_mib([process.pid])
+            partners = await postgres.fetchval(
+                "SELECT count(*) FROM relationships WHERE state = 'partner' AND customer_number = 'N' || substr(customer_id, 2)"
+            )
+            assert partners == count // 2, f"{partners} of {count // 2} customers are partners with their number"
         finally:
             await postgres.close()
     done, seconds, cpu, database = (b - a for a, b in zip(first, last, strict=True))
-    return Inputs(
-        inputs_per_second=done / seconds,
-        cpu_us_per_input=1e6 * cpu / done,
-        postgres_cpu_us_per_input=1e6 * database / done,
-    )
+    return {
+        "inputs_per_second": done / seconds,
+        "cpu_us_per_input": 1e6 * cpu / done,
+        "postgres_cpu_us_per_input": 1e6 * database / done,
+        "peak_rss_mib": peak,
+    }
 
 
-async def _send_inputs(stack: Stack, course: Course, customers: int) -> None:
+async def _send_inputs(course: Course, customers: int) -> None:
     producer = AIOKafkaProducer(
-        bootstrap_servers=stack.kafka_bootstrap_servers, max_batch_size=LOAD_BATCH, linger_ms=20
+        bootstrap_servers=course.stack.kafka_bootstrap_servers, max_batch_size=LOAD_BATCH, linger_ms=20
     )
     await producer.start()
     try:
@@ -81,11 +71,11 @@ async def _send_inputs(stack: Stack, course: Course, customers: int) -> None:
         ):
             for c in range(customers):
                 number = {"customer_number": f"N{c}"} if more else {}
-                value = {"supplier_id": f"s{c % 50}", "customer_id": f"c{c}", **more, **number}
+                value = {"supplier_id": f"s{c % SUPPLIERS}", "customer_id": f"c{c}", **more, **number}
                 await producer.send(
                     f"{course.prefix}{topic}",
                     json.dumps(value).encode(),
-                    f"s{c % 50}/c{c}".encode(),
+                    f"s{c % SUPPLIERS}/c{c}".encode(),
                     partition=c % course.partitions,
                     headers=[
                         ("ce_id", f"{type_}-{c}".encode()),
@@ -100,59 +90,94 @@ async def _send_inputs(stack: Stack, course: Course, customers: int) -> None:
         await producer.stop()
 
 
-async def reminders(stack: Stack, runner: Contender, count: int, *, rate: int, seconds: int) -> Reminders:
-    """`count` deferrals due at once, and `rate` orders a second: for `seconds` alone, and as long while reminders go out."""
-    load = Load(orders=rate * seconds)
-    async with admin(stack) as kafka, course_of(stack, runner, load) as course:
-        await prepare(kafka, runner, course, load)
-        postgres = await asyncpg.connect(course.database_url)
+async def reminders(stack: Stack, count: int, *, rate: int, seconds: float, warm_up: float) -> Figures:
+    """`count` deferrals due at the same instant; `rate` orders a second for `seconds` before, and for as long as
+    reminders go out."""
+    load = Load(orders=int(rate * seconds))
+    longer = Load(orders=rate * PATIENCE)
+    async with admin(stack) as kafka, course_of(stack, kafka, worker(), load) as course:
+        postgres = await asyncpg.connect(course.database_url, command_timeout=PATIENCE)
         try:
-            async with process_of(runner, course) as process:
-                alone = await measure_on(stack, runner, load, course, process.pid, rate=rate, warm_up=5, seed=1)
-                await _deferred(postgres, count)
-                counting = asyncio.create_task(_told(stack, course, count))
-                meanwhile = await measure_on(stack, runner, load, course, process.pid, rate=rate, warm_up=1, seed=2)
-                per_second = await counting
+            await _deferred(postgres, count)
+            async with processes_of(worker(), course) as [process]:
+                pid = process.pid
+                alone = await measure_on(course, load, pid, rate=rate, warm_up=warm_up, seed=1)
+                await _make_due(postgres)
+                telling = asyncio.create_task(_told(course, count))
+                meanwhile = await measure_on(course, longer, pid, rate=rate, warm_up=0, seed=2, beside=telling)
+                told = await telling
+                peak = peak_mib([pid])
         finally:
             await postgres.close()
-    return Reminders(reminders_per_second=per_second, orders_alone=alone, orders_meanwhile=meanwhile)
+    return {
+        **told,
+        "orders_p50_before_ms": alone["p50_ms"],
+        "orders_p50_meanwhile_ms": meanwhile["p50_ms"],
+        "orders_p99_before_ms": alone["p99_ms"],
+        "orders_p99_meanwhile_ms": meanwhile["p99_ms"],
+        "orders_per_second": meanwhile["orders_per_second"],
+        "peak_rss_mib": peak,
+    }
 
 
 async def _deferred(postgres: asyncpg.Connection, count: int) -> None:
-    """Written in bulk past the lane, in one transaction: all become due at the same instant."""
-    async with postgres.transaction():
+    """Deferred relationships, written in bulk past the lane; and their deferrals, laid aside."""
+    async with without_indexes(postgres, ["relationships"]):
         await postgres.execute(
-            """INSERT INTO relationships (supplier_id, customer_id, state, version, valid_from)
-               SELECT 'r' || r % 50, 'd' || r, 'deferred', 2, '2026-01-03Z' FROM generate_series(0, $1 - 1) AS r""",
+            """INSERT INTO relationships (supplier_id, customer_id, state, version, valid_from, open_since,
+                                          resubmission_date)
+               SELECT 'r' || r % $1::int, 'd' || r, 'deferred', 2, '2026-01-03Z', '2026-01-02Z', $2
+               FROM generate_series(0, $3::int - 1) AS r""",
+            SUPPLIERS,
+            datetime.now(UTC).date(),
             count,
-            timeout=PATIENCE,
         )
+    await postgres.execute(
+        """CREATE TABLE bench_deferrals AS
+           SELECT 'r' || r % $1::int AS supplier_id, 'd' || r AS customer_id,
+                  decode(lpad(to_hex(r), 32, '0'), 'hex') AS event_key, 'e' || r AS event_id
+           FROM generate_series(0, $2::int - 1) AS r""",
+        SUPPLIERS,
+        count,
+    )
+    await postgres.execute("VACUUM ANALYZE relationships")
+    await postgres.execute("CHECKPOINT")
+
+
+async def _make_due(postgres: asyncpg.Connection) -> None:
+    """In one transaction: all become due at the same instant."""
+    async with postgres.transaction():
         await postgres.execute(
             """INSERT INTO deferrals (supplier_id, customer_id, version, due_on, due_at, deferred_at, event_key, event_id,
                                       event_source, trace)
-               SELECT 'r' || r % 50, 'd' || r, 2, $2, $3, '2026-01-03Z', decode(lpad(to_hex(r), 32, '0'), 'hex'),
-                      'e' || r, '/bench', '\\x90' FROM generate_series(0, $1 - 1) AS r""",
-            count,
+               SELECT supplier_id, customer_id, 2, $1, $2, '2026-01-03Z', event_key, event_id, '/bench', '\\x90'
+               FROM bench_deferrals""",
             datetime.now(UTC).date(),
             datetime.now(UTC),
-            timeout=PATIENCE,
         )
+        await postgres.execute("ANALYZE deferrals")
 
 
-async def _told(stack: Stack, course: Course, count: int) -> float:
-    """Reminders a second, from the first to the last."""
+async def _told(course: Course, count: int) -> Figures:
+    """Reminders a second, from the first to the last; each of them once."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=stack.kafka_bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+        bootstrap_servers=course.stack.kafka_bootstrap_servers,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
     )
     consumer.assign([TopicPartition(f"{course.prefix}reminders", partition) for partition in range(course.partitions)])
     await consumer.start()
+    told: set[bytes] = set()
     try:
-        told, begun, end = 0, 0.0, monotonic() + PATIENCE
-        while told < count:
-            assert monotonic() < end, f"{told} of {count} reminders after {PATIENCE} s"
-            found = await consumer.getmany(timeout_ms=200)
-            told += sum(len(records) for records in found.values())
+        begun, end = 0.0, monotonic() + PATIENCE
+        while len(told) < count:
+            assert monotonic() < end, f"{len(told)} of {count} reminders after {PATIENCE} s"
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    key = record.key + dict(record.headers)["ce_id"]
+                    assert key not in told, "a reminder was told twice"
+                    told.add(key)
             begun = begun or (monotonic() if told else 0.0)
-        return count / (monotonic() - begun)
+        return {"reminders_per_second": count / (monotonic() - begun)}
     finally:
         await consumer.stop()

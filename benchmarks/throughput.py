@@ -3,7 +3,6 @@
 import asyncio
 from asyncio.subprocess import Process
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import monotonic
 from uuid import uuid4
 
@@ -11,91 +10,125 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from benchmarks.changes import Changes, changing, check_answers
 from benchmarks.contenders import Contender, Course
-from benchmarks.course import admin, course_of, make_topic, prepare, process_of
-from benchmarks.cpu import cpu_seconds, cpu_seconds_of, resident_bytes
+from benchmarks.course import Database, admin, course_of, make_topic, processes_of
+from benchmarks.cpu import cpu_seconds, cpu_seconds_of, peak_mib
 from benchmarks.load import Load, fill_orders
 from relationship_worker.local.stack import Stack
 
-STOP_AT = 0.95  # of the backlog: the last batches are small
-MOST_SECONDS = 30  # measured after the warm-up; whoever needs longer is measured so long
-PATIENCE = 120  # seconds for the warm-up
+LEAST = 0.5  # of what is to be measured, or the figure is worth nothing
+PATIENCE = 300  # seconds for the warm-up, and for the rest
 LOOK = 0.02  # seconds between two looks at the group's committed offsets
 
-
-@dataclass(frozen=True)
-class Figures:
-    """One run, between warm-up and the tail. CPU is user + system of all its threads."""
-
-    orders_per_second: float
-    cpu_us_per_order: float
-    postgres_cpu_us_per_order: float
-    kafka_cpu_us_per_order: float
-    resident_mib: float
+Figures = dict[str, float]
+"""One run's, each with its unit in its name."""
 
 
-async def race(stack: Stack, runners: Sequence[Contender], load: Load, *, seed: int) -> dict[str, Figures]:
-    """One round: every contender reads the same orders, one after the other."""
+async def race(
+    stack: Stack, runners: Sequence[Contender], load: Load, *, seed: int, database: Database | None = None
+) -> dict[str, Figures]:
+    """One round: every contender reads the same orders, one after the other. `database`: see `course_of`."""
     prefix = f"bench_{uuid4().hex[:12]}."
     async with admin(stack) as kafka:
         await make_topic(kafka, f"{prefix}orders", load.partitions)
-        await fill_orders(stack.kafka_bootstrap_servers, f"{prefix}orders", load, seed=seed)
-        figures = {}
-        for runner in runners:
-            figures[runner.name] = await _run(stack, kafka, runner, load, prefix)
-        await kafka.delete_topics([f"{prefix}orders"])
+        try:
+            held = await fill_orders(stack.kafka_bootstrap_servers, f"{prefix}orders", load, seed=seed)
+            figures = {}
+            for runner in runners:
+                async with course_of(stack, kafka, runner, load, prefix=prefix, database=database) as course:
+                    figures[runner.name] = await _run(kafka, runner, course, load)
+                if runner.is_worker:
+                    figures[runner.name]["facts_held_percent"] = held
+        finally:
+            await kafka.delete_topics([f"{prefix}orders"])
     return figures
 
 
-async def _run(stack: Stack, kafka: AIOKafkaAdminClient, runner: Contender, load: Load, prefix: str) -> Figures:
-    try:
-        async with course_of(stack, runner, load, prefix=prefix) as course:
-            await prepare(kafka, runner, course, load)
-            async with process_of(runner, course) as process:
-                return await _measure(kafka, process, runner, course, load)
-    finally:
-        made = {topic for topic in await kafka.list_topics() if topic.startswith(prefix)}
-        await kafka.delete_topics(sorted(made - {f"{prefix}orders"}))
+async def _run(kafka: AIOKafkaAdminClient, runner: Contender, course: Course, load: Load) -> Figures:
+    """Between warm-up and the tail; the answers are checked after that."""
+    async with processes_of(runner, course) as processes, changing(course, load) as changes:
+        backlog = _Backlog(kafka, runner, course, load, processes, changes)
+        if runner.processes > 1:
+            await backlog.shared()
+        first, begun = await backlog.reached(runner.warm_up * load.orders)
+        last, ended = await backlog.reached(runner.stop_at * load.orders)
+        peak = peak_mib(process.pid for process in processes)
+    count = last - first
+    wanted = (runner.stop_at - runner.warm_up) * load.orders
+    assert count >= LEAST * wanted, f"only {count} orders were left to measure"
+    seconds, own, postgres, broker, changed = (b - a for a, b in zip(begun, ended, strict=True))
+    figures = {
+        "orders_per_second": count / seconds,
+        "cpu_us_per_order": 1e6 * own / count,
+        "kafka_cpu_us_per_order": 1e6 * broker / count,
+        "peak_rss_mib": peak,
+    }
+    if runner.is_worker:
+        await check_answers(course, load, changes, at_least=last)
+        figures["postgres_cpu_us_per_order"] = 1e6 * postgres / count
+    if load.changes_per_second:
+        figures["changes_per_second"] = changed / seconds
+    return figures
 
 
-async def _measure(
-    kafka: AIOKafkaAdminClient, process: Process, runner: Contender, course: Course, load: Load
-) -> Figures:
-    places = [TopicPartition(f"{course.prefix}orders", partition) for partition in range(load.partitions)]
+class _Backlog:
+    """How far it was brought down, and at what cost."""
 
-    async def done() -> int:
+    def __init__(
+        self,
+        kafka: AIOKafkaAdminClient,
+        runner: Contender,
+        course: Course,
+        load: Load,
+        processes: Sequence[Process],
+        changes: Changes,
+    ) -> None:
+        self._kafka, self._course, self._processes, self._changes = kafka, course, processes, changes
+        self._on_java = runner.name == "kafka-streams"
+        self._orders = load.orders
+        self._places = [TopicPartition(f"{course.prefix}orders", partition) for partition in range(load.partitions)]
+
+    async def shared(self) -> None:
+        """All processes have their part of the partitions."""
+        end = monotonic() + PATIENCE
+        while True:
+            [answer] = await self._kafka.describe_consumer_groups([self._course.group])
+            [(_, _, state, _, _, members, *_)] = answer.groups
+            if state == "Stable" and len(members) == len(self._processes):
+                return
+            assert monotonic() < end, f"{len(members)} processes in the group, which is {state}"
+            await asyncio.sleep(LOOK)
+
+    async def reached(self, count: float) -> tuple[int, list[float]]:
+        """Measured where the committed offsets have just moved, so that long commit intervals blur nothing."""
+        end = monotonic() + PATIENCE
+        seen = await self._done()
+        assert seen < self._orders, "the backlog was done before all was ready: it is too small for this machine"
+        while True:
+            now = await self._done()
+            if now != seen and now >= count:
+                return now, self._spent()
+            assert monotonic() < end, f"{now} of {self._orders} orders after {PATIENCE} s"
+            seen = now
+            await asyncio.sleep(LOOK)
+
+    async def _done(self) -> int:
+        for process in self._processes:
+            assert process.returncode is None, f"ended with {process.returncode}"
         try:
-            committed = await kafka.list_consumer_group_offsets(course.group, partitions=places)
+            committed = await self._kafka.list_consumer_group_offsets(self._course.group, partitions=self._places)
         except GroupCoordinatorNotAvailableError:  # the first group of a new broker
             return 0
         return sum(max(at.offset, 0) for at in committed.values())
 
-    async def reached(count: float, seconds: float) -> tuple[int, list[float]]:
-        """Measured where the committed offsets have just moved, so that long commit intervals blur nothing."""
-        end = monotonic() + seconds
-        seen = await done()
-        while True:
-            assert process.returncode is None, f"ended with {process.returncode}"
-            now = await done()
-            if now != seen and (now >= count or monotonic() > end):
-                return now, [
-                    monotonic(),
-                    cpu_seconds(process.pid),
-                    cpu_seconds_of("postgres"),
-                    cpu_seconds_of("java") - (cpu_seconds(process.pid) if runner.name == "kafka-streams" else 0),
-                ]
-            assert monotonic() < end + 10, f"{now} of {load.orders} orders after {seconds:.0f} s"
-            seen = now
-            await asyncio.sleep(LOOK)
-
-    first, begun = await reached(runner.warm_up * load.orders, PATIENCE)
-    last, ended = await reached(STOP_AT * load.orders, MOST_SECONDS)
-    count = last - first
-    seconds, worker, postgres, broker = (b - a for a, b in zip(begun, ended, strict=True))
-    return Figures(
-        orders_per_second=count / seconds,
-        cpu_us_per_order=1e6 * worker / count,
-        postgres_cpu_us_per_order=1e6 * postgres / count if runner.is_worker else 0.0,
-        kafka_cpu_us_per_order=1e6 * broker / count,
-        resident_mib=resident_bytes(process.pid) / 2**20,
-    )
+    def _spent(self) -> list[float]:
+        own = cpu_seconds(process.pid for process in self._processes)
+        writer = [self._changes.backend] if self._changes.backend else []
+        return [
+            monotonic(),
+            own,
+            cpu_seconds_of("postgres") - cpu_seconds(writer),
+            cpu_seconds_of("java") - (own if self._on_java else 0),
+            self._changes.done,
+        ]
