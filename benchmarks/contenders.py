@@ -95,6 +95,11 @@ def contenders(only: Collection[str] | None = None) -> list[Contender]:
             command=(python, "-m", "benchmarks.peers.aiokafka_pass_through"),
         ),
         Contender(
+            name="aiokafka-same-partition",
+            says="the same, but no key is hashed: each order goes into the partition that it came from",
+            command=(python, "-m", "benchmarks.peers.aiokafka_pass_through", "--same-partition"),
+        ),
+        Contender(
             name="quix",
             says="Quix Streams, exactly once, JSON, numbers in a dict",
             command=quix.command(),
