@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from model.records import DECISIONS, ORDERS, REQUESTS
+from system.plan import partition_of
 from system.worlds import Draft, a_draft
 
 DATA = Path(__file__).parents[1] / "data"  # see NOTICE there
@@ -59,6 +60,7 @@ def hostile_records() -> Iterator[Draft]:
         yield named
         keyed = a_draft(topic).sealed()
         keyed.key = text.encode("utf-8", "surrogatepass")
+        keyed.partition = partition_of(keyed.key)
         keyed.headers.append((text.encode("utf-8", "replace").decode(), text.encode("utf-8", "surrogatepass")))
         yield keyed
     for name, text in {**json_texts("json-test-suite.tar.gz"), **json_texts("json-test-transform.tar.gz")}.items():
