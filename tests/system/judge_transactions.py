@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from model.records import ENRICHED, EVENTS, Expected, Record
 from system.differences import Difference, Kind, place
-from system.reading import Reading
+from system.reading import Reading, Spot
 from system.told import Told
 
 _ORDER, _COMPLAINT = "order.enriched", "order.customer-number-missing"
@@ -33,6 +33,9 @@ def _torn_between_readers(reading: Reading) -> list[Difference]:
     committed = {record.place: record for record in reading.committed}
     live = {record.place: record for record in reading.live}
     written = {record.place: record for record in reading.uncommitted}
+    read_up_to: dict[Spot, int] = defaultdict(int)
+    for topic, partition, offset in live:
+        read_up_to[topic, partition] = max(offset, read_up_to[topic, partition])
     differences = []
     for record in reading.live:
         later = committed.get(record.place)
@@ -41,7 +44,7 @@ def _torn_between_readers(reading: Reading) -> list[Difference]:
         elif later != record or live[record.place] != record:
             differences.append(_torn(record, "was read live with other bytes"))
     for record in reading.committed:
-        if record.place not in live:
+        if record.place not in live and record.offset < read_up_to[record.topic, record.partition]:
             differences.append(_torn(record, "is committed, and the live reader has passed it by"))
         if written.get(record.place) != record:
             differences.append(_torn(record, "is committed, and is not what was written there"))

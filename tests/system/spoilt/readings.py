@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from model.records import DEAD_LETTERS, ENRICHED, EVENTS, ORDERS, REMINDERS, Record
+from model.records import DEAD_LETTERS, ENRICHED, EVENTS, ORDERS, Record
 from system.differences import Kind
 from system.spoilt.history import History, Spoilt
 
@@ -13,7 +13,7 @@ def see_what_is_rolled_back_later(history: History) -> None:
 
 
 def pass_by_what_is_committed(history: History) -> None:
-    history.read_as(live=_without(history.records, history.find(REMINDERS)))
+    history.read_as(live=_without(history.records, history.find(ENRICHED)))
 
 
 def see_other_bytes_than_are_committed(history: History) -> None:
