@@ -30,14 +30,14 @@ async def migrated_template(stack) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def empty_database_url(stack) -> AsyncIterator[str]:
     """The address of a database in which nothing was ever made."""
-    async with _made(stack.database_url, "template0") as url:
+    async with made_database(stack.database_url, "template0") as url:
         yield url
 
 
 @pytest_asyncio.fixture
 async def database_url(stack, migrated_template: str) -> AsyncIterator[str]:
     """The address of a migrated database of the test's own; it is dropped afterwards, whoever is still connected."""
-    async with _made(stack.database_url, migrated_template) as url:
+    async with made_database(stack.database_url, migrated_template) as url:
         yield url
 
 
@@ -50,7 +50,8 @@ async def database(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @asynccontextmanager
-async def _made(server: str, template: str) -> AsyncIterator[str]:
+async def made_database(server: str, template: str) -> AsyncIterator[str]:
+    """The address of a copy of a database, for as long as the block runs."""
     name = f"test_{uuid4().hex}"
     await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:

@@ -78,6 +78,7 @@ class Road:
     workers: list[asyncio.subprocess.Process] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
     folder: Path = Path()
+    program: tuple[str, ...] = ("relationship_worker",)  # the module that `start` runs, and what stands before `run`
 
     @property
     def group(self) -> str:
@@ -130,7 +131,7 @@ class Road:
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as stderr:
             worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "relationship_worker", "run", *arguments, env=self.environment, stderr=stderr
+                sys.executable, "-m", *self.program, "run", *arguments, env=self.environment, stderr=stderr
             )
         self.workers.append(worker)
         self.logs.append(log)

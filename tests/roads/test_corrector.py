@@ -14,7 +14,7 @@ from relationship_worker.roads import corrections as road
 from relationship_worker.roads.corrections import Corrector
 from relationship_worker.roads.relay import Bell
 from relationship_worker.storage import answers, corrections, periods, positions, relationships, suppliers
-from relationship_worker.storage.database import rows, transaction
+from relationship_worker.storage.database import open_database, rows, transaction
 from relationship_worker.storage.facts import Fact, remember_facts
 from relationship_worker.storage.relationships import HistoryRow
 from relationship_worker.storage.suppliers import SettingsChange, Supplier
@@ -106,6 +106,22 @@ async def test_an_answer_whose_transaction_began_while_the_facts_was_open_is_wai
     await looking
     await all_looked_at(corrector)
     assert await told(database) == [("o-1", "D-1")]
+
+
+async def test_a_transaction_of_another_database_on_the_server_holds_back_no_correction(
+    database, corrector, empty_database_url
+):
+    """Found by two plays side by side (seed 1): a worker that was stopped held back the corrections of all others."""
+    await answered(database, unanswered(1, "o-1"))
+    elsewhere = open_database(empty_database_url, connections=1)
+    async with transaction(elsewhere) as open_there:
+        await rows(open_there, "SELECT pg_current_xact_id()")
+        await default_set(database, "D-1")
+
+        await asyncio.wait_for(all_looked_at(corrector), road.PATIENCE - 1)
+
+        assert await told(database) == [("o-1", "D-1")]
+    await elsewhere.dispose()
 
 
 async def test_an_answer_that_knew_the_fact_is_left_alone(database, corrector):

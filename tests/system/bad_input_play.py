@@ -23,6 +23,7 @@ from system.collector import Collector
 from system.expectations import Expectations, expectations
 from system.judge import Verdict, judge
 from system.plan import Round
+from system.reading import read_back
 from waiting import until
 
 BATCH = 200  # records of a produced batch
@@ -75,10 +76,17 @@ async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1
             return collector.has_seen_ends()
 
         await until("all transactions to be decided", read, seconds=BOUND)
+        reading = await read_back(
+            road.stack.kafka_bootstrap_servers,
+            road.prefix,
+            road.group,
+            live=collector.records,
+            seen_at=collector.seen_at,
+        )
     finally:
         await collector.close()
     return Run(
-        verdict=judge(expected, collector.records),
+        verdict=judge(expected, reading),
         records=sum(len(round_.relationships) + len(round_.orders) for round_ in expected.plan.rounds),
         dead_letters=collector.counts[DEAD_LETTERS],
         memory=memory,

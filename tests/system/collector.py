@@ -6,13 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from model.records import DEAD_LETTERS, OUTPUT_TOPICS, Record
 from system.expectations import NOT_COUNTED
 from system.plan import PARTITIONS
-
-_END = "end-of-run"  # a header of the records that close each partition
+from system.reading import END_OF_RUN, Place, as_read, is_end
 
 
 @dataclass
@@ -22,6 +21,7 @@ class Collector:
     bootstrap_servers: str
     prefix: str
     records: list[Record] = field(default_factory=list)
+    seen_at: dict[Place, datetime] = field(default_factory=dict)  # when each was read, by this machine's clock
     counts: Counter[str] = field(default_factory=Counter)
     not_counted: Counter[str] = field(default_factory=Counter)
     _awaited: dict[tuple[str, int], asyncio.Event] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Collector:
     async def mark_ends(self, producer: AIOKafkaProducer) -> None:
         """Close each partition with a record that a reader sees once all transactions before it are decided."""
         sent = [
-            await producer.send(place.topic, b"", partition=place.partition, headers=[(_END, b"")])
+            await producer.send(place.topic, b"", partition=place.partition, headers=[(END_OF_RUN, b"")])
             for place in self.places
         ]
         await asyncio.gather(*sent)
@@ -80,13 +80,17 @@ class Collector:
             while True:
                 for place, found in (await consumer.getmany(timeout_ms=1000)).items():
                     for record in found:
-                        if any(name == _END for name, _ in record.headers):
+                        if is_end(record):
                             self._ended.add(place)
                         else:
-                            self.records.append(self._as_read(record))
-                            self._count(self.records[-1])
+                            self._take(as_read(record, self.prefix))
         finally:
             await consumer.stop()
+
+    def _take(self, record: Record) -> None:
+        self.records.append(record)
+        self.seen_at[record.place] = datetime.now(UTC)
+        self._count(record)
 
     def _count(self, record: Record) -> None:
         topic = record.topic
@@ -96,22 +100,3 @@ class Collector:
         self.counts[topic] += 1
         if (topic, self.counts[topic]) in self._awaited:
             self._awaited[topic, self.counts[topic]].set()
-
-    def _as_read(self, record: ConsumerRecord) -> Record:
-        topic = record.topic.removeprefix(self.prefix)
-        headers = tuple(record.headers)
-        if topic == DEAD_LETTERS:
-            prefix = self.prefix.encode()
-            headers = tuple(
-                (name, value.removeprefix(prefix) if name == "deadletter-topic" and value else value)
-                for name, value in headers
-            )
-        return Record(
-            topic=topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=record.key,
-            value=record.value,
-            headers=headers,
-            at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        )

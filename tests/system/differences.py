@@ -21,6 +21,8 @@ class Kind(StrEnum):
     BYTES_CHANGED = "bytes-changed"
     KEY_CHANGED = "key-changed"
     GHOST = "ghost"
+    TORN = "torn"
+    HUNG = "hung"
     DEAD_LETTER_MISSING = "dead-letter-missing"
     DEAD_LETTER_ALTERED = "dead-letter-altered"
     DEAD_LETTER_EXTRA = "dead-letter-extra"

@@ -1,7 +1,6 @@
-"""The checker: holds all that came out against all that the model expects."""
+"""The checker: holds all that came out against all that went in."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from model.records import DEAD_LETTERS, ENRICHED, EVENTS, REMINDERS, Record
@@ -12,6 +11,10 @@ from system.judge_dead_letters import judge_dead_letters
 from system.judge_orders import judge_orders
 from system.judge_relationships import judge_relationships
 from system.judge_reminders import judge_reminders
+from system.judge_staleness import judge_staleness
+from system.judge_tenants import judge_tenants
+from system.judge_transactions import judge_complaints, judge_transactions
+from system.reading import Reading
 from system.told import Told, read_told, repeated_ids
 
 
@@ -37,22 +40,26 @@ class Verdict:
         return "\n".join(lines) or "no differences"
 
 
-def judge(expected: Expectations, outputs: Iterable[Record]) -> Verdict:
-    """All differences between what was expected and what came out, in the order of partitions and offsets."""
+def judge(expected: Expectations, reading: Reading) -> Verdict:
+    """All that is wrong with what lies in the topics: by the model, and by what shows without one."""
     by_topic: dict[str, list[Record]] = {ENRICHED: [], EVENTS: [], REMINDERS: [], DEAD_LETTERS: []}
-    for record in sorted(outputs, key=lambda record: record.place):
+    for record in sorted(reading.committed, key=lambda record: record.place):
         by_topic[record.topic].append(record)
-    differences: list[Difference] = []
+    differences = judge_transactions(reading)
     told: dict[str, list[Told]] = {}
     for topic in (ENRICHED, EVENTS, REMINDERS):
         readable = [read_told(record) for record in by_topic[topic]]
         differences += [broken for broken in readable if isinstance(broken, Difference)]
         told[topic] = [one for one in readable if isinstance(one, Told)]
-    differences += repeated_ids([one for of_topic in told.values() for one in of_topic])
+    everything = [one for of_topic in told.values() for one in of_topic]
+    differences += repeated_ids(everything)
+    differences += judge_tenants(expected.plan.suppliers, everything)
+    differences += judge_staleness(reading, told[ENRICHED], told[EVENTS])
     corrections = by_order([one for one in told[ENRICHED] if one.type == CORRECTED])
     orders = judge_orders(expected, [one for one in told[ENRICHED] if one.type != CORRECTED], corrections)
     differences += orders.differences
-    differences += judge_corrections(expected, corrections, orders.firsts)
+    differences += judge_complaints(orders.missing_numbers, everything)
+    differences += judge_corrections(corrections, orders.firsts)
     differences += judge_relationships(expected, told[EVENTS], orders.missing_numbers)
     differences += judge_reminders(expected, told[REMINDERS])
     differences += judge_dead_letters(expected, by_topic[DEAD_LETTERS])

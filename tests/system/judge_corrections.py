@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from model.corrections import Course
 from model.records import Answer, Correction, EnrichedOrder
 from system.differences import Difference, Kind, answer_shown, differing, differing_answer, is_in_utc
-from system.expectations import Expectations, OrderId
-from system.parties import owner
+from system.expectations import OrderId
 from system.told import Told, envelope_differences
 
 CORRECTED = "order.customer-number-corrected"
@@ -46,9 +45,7 @@ def likeliest(courses: list[Course], corrections: list[Told]) -> Course:
     return min(courses, key=lambda course: len(_differences_from(course, corrections)))
 
 
-def judge_corrections(
-    expected: Expectations, outputs: dict[OrderId, list[Told]], firsts: dict[OrderId, FirstTold]
-) -> list[Difference]:
+def judge_corrections(outputs: dict[OrderId, list[Told]], firsts: dict[OrderId, FirstTold]) -> list[Difference]:
     """Hold the corrections against the courses that their orders took."""
     differences = []
     for order_id, corrections in outputs.items():
@@ -57,12 +54,8 @@ def judge_corrections(
     for first in firsts.values():
         if first.course is not None:
             differences += _differences_from(first.course, first.corrections)
-        index = expected.plan.suppliers[first.order.supplier_id]
         for told in first.corrections:
             differences += _judge_place(told, first)
-            number = _number(told)
-            if number is not None and owner(number) not in (None, index):
-                differences.append(_of(Kind.CROSS_TENANT, f"{told.place}: {number!r} on {first.order.subject}"))
     return differences
 
 

@@ -8,7 +8,6 @@ from model.records import Answer, EnrichedOrder, Expected
 from system.differences import Difference, Kind, answer_shown, differing_answer, is_in_utc
 from system.expectations import Expectations, OrderId
 from system.judge_corrections import FirstTold, likeliest
-from system.parties import owner
 from system.told import Told, envelope_differences
 
 
@@ -47,7 +46,6 @@ def judge_orders(expected: Expectations, outputs: list[Told], corrections: dict[
             judged.add(Kind.LOST, f"order {order.order_id} of {order.supplier_id}, event {order.cause.id}")
         else:
             _judge_beside_answer(judged, order, told_order)
-            _judge_tenant(judged, order, told_order, expected.plan.suppliers[order.supplier_id])
         if first is None:
             courses = expected.model.orders[order_id].courses
             first = _first_told(judged, order, told_order, courses, corrections.get(order_id, []))
@@ -107,13 +105,6 @@ def _judge_beside_answer(judged: JudgedOrders, order: EnrichedOrder, told: Told)
         "ce_customernumber": number if isinstance(number, str) else None,
     }
     judged.differences += envelope_differences(told, order, extensions)
-
-
-def _judge_tenant(judged: JudgedOrders, order: EnrichedOrder, told: Told, index: int) -> None:
-    answer = told.data.get("customer_number")
-    number = answer.get("number") if isinstance(answer, dict) else None
-    if isinstance(number, str) and owner(number) not in (None, index):
-        judged.add(Kind.CROSS_TENANT, f"{told.place}: {number!r} on an order of {order.supplier_id}")
 
 
 def _judge_order(judged: JudgedOrders, orders: list[EnrichedOrder], found: dict[tuple[str, str], Told]) -> None:

@@ -1,13 +1,12 @@
 """Relationship events: one per cause, versions without gaps, each move allowed by the table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from model.records import EVENTS, Expected
 from model.relationships import EVENT_OF_STATE, may_become
 from system.differences import Difference, Kind, differing, shown
 from system.expectations import Expectations
-from system.parties import owner
 from system.told import Told, envelope_differences
 
 _REFUSED = "relationship.decision-refused"
@@ -23,7 +22,7 @@ def judge_relationships(
     events = [one for one in expected.told if one.topic == EVENTS and one.type != _OF_ORDERS]
     pairs, differences = _paired([*events, *missing_numbers], outputs)
     for event, told in pairs:
-        differences += _judge_one(event, told, expected.plan.suppliers)
+        differences += _judge_one(event, told)
     differences += _judge_order(pairs)
     return differences + _judge_versions(outputs)
 
@@ -58,7 +57,7 @@ def _paired(events: list[Expected], outputs: list[Told]) -> tuple[list[tuple[Exp
     return pairs, differences
 
 
-def _judge_one(event: Expected, told: Told, suppliers: Mapping[str, int]) -> list[Difference]:
+def _judge_one(event: Expected, told: Told) -> list[Difference]:
     differences = envelope_differences(told, event)
     if told.record.key != event.key:
         differences.append(_of(Kind.KEY_CHANGED, f"{told.place}: {told.record.key!r} instead of {event.key!r}"))
@@ -72,8 +71,7 @@ def _judge_one(event: Expected, told: Told, suppliers: Mapping[str, int]) -> lis
     if not names:
         return differences
     what = f"{told.place}: {told.type} {event.subject} {shown(event.data, told.data, names)}"
-    index = suppliers.get(str(event.data["supplier_id"]))
-    if "supplier_id" in names or _is_foreign(told.data.get("customer_number"), index):
+    if "supplier_id" in names:
         kind = Kind.CROSS_TENANT
     elif "state" in names or "previous_state" in names:
         kind = Kind.ILLEGAL_TRANSITION
@@ -124,10 +122,6 @@ def _judge_versions(outputs: list[Told]) -> list[Difference]:
 
 def _is_about_orders(type_: str) -> bool:
     return type_.startswith("order.")
-
-
-def _is_foreign(number: object, index: int | None) -> bool:
-    return isinstance(number, str) and owner(number) not in (None, index)
 
 
 def _of(kind: Kind, what: str) -> Difference:

@@ -56,15 +56,22 @@ async def _played(stack: Stack, expected: Expectations, arguments: argparse.Name
 def judged(expected: Expectations, played: Played) -> Verdict:
     """What the checker says to the rounds that were played."""
     plan = expected.plan
+    planned = {
+        record.place: record
+        for round_ in plan.rounds
+        for record in (*round_.early, *round_.relationships, *round_.orders)
+    }
+    for record in played.reading.inputs:
+        assert replace(record, at=plan.now) == planned.get(record.place), f"{record.place} is not what was planned"
     if played.rounds < len(plan.rounds):
         expected = expectations(replace(plan, rounds=plan.rounds[: played.rounds]))
-    return judge(expected, played.outputs)
+    return judge(expected, played.reading)
 
 
 def report(verdict: Verdict, played: Played, examples: int = 5) -> str:
     """What differs, and what went wrong with the playing."""
     lines = [f"trouble: {trouble}" for trouble in played.troubles] + list(played.struck)
-    counts = Counter(record.topic for record in played.outputs)
+    counts = Counter(record.topic for record in played.reading.committed)
     told = ", ".join(f"{counts[topic]} {topic}" for topic in OUTPUT_TOPICS)
     return "\n".join([*lines, verdict.report(examples), f"{told}; {verdict.not_caught_up} orders were not caught up"])
 

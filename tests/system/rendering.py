@@ -2,11 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+from model.envelope import read_event
 from model.records import (
     DEAD_LETTERS,
+    ENRICHED,
     UNDETERMINED,
     Answer,
     Correction,
@@ -17,7 +20,14 @@ from model.records import (
     Reminder,
 )
 from system.expectations import Expectations
-from system.plan import partition_of
+from system.plan import Plan, partition_of
+from system.reading import Reading
+
+_ROUND = timedelta(seconds=10)
+_ANSWERED_AFTER = timedelta(seconds=1)
+_ATTEMPTED = 3  # orders of a partition
+_EARLIER = b"2000-01-01T00:00:00+00:00"
+_BEHIND_ALL = 10_000_000  # offsets at which nothing else lies
 
 
 def rendered(expected: Expectations) -> list[Record]:
@@ -30,6 +40,54 @@ def rendered(expected: Expectations) -> list[Record]:
         records.append(_at(record, offsets[spot]))
         offsets[spot] += 1
     return records
+
+
+def rendered_reading(expected: Expectations) -> Reading:
+    """All outputs as their readers would have found them: each round ten seconds after the one before."""
+    committed = rendered(expected)
+    inputs, sent_at = _inputs_with_times(expected.plan)
+    seen_at = {}
+    newest = expected.plan.now
+    for record in committed:  # in the order in which they come; a decision that waited is told behind its request
+        cause = (record.header("ce_causationsource") or "", record.header("ce_causationid") or "")
+        newest = max(newest, sent_at.get(cause, newest))
+        seen_at[record.place] = newest + _ANSWERED_AFTER
+    return Reading(
+        inputs=inputs,
+        committed=committed,
+        uncommitted=[*committed, *_aborted(committed)],
+        live=committed,
+        seen_at=seen_at,
+        undecided={},
+        lag={},
+    )
+
+
+def _inputs_with_times(plan: Plan) -> tuple[list[Record], dict[tuple[str, str], datetime]]:
+    """What was sent, and when each event was sent first."""
+    inputs = []
+    sent_at: dict[tuple[str, str], datetime] = {}
+    for number, round_ in enumerate(plan.rounds):
+        at = plan.now + number * _ROUND
+        for record in (*round_.early, *round_.relationships, *round_.orders):
+            inputs.append(replace(record, at=at))
+            event = read_event(record)
+            if not isinstance(event, str):
+                sent_at.setdefault((event.cause.source, event.cause.id), at)
+    return inputs, sent_at
+
+
+def _aborted(committed: Sequence[Record]) -> list[Record]:
+    """An earlier attempt to tell the first orders of each partition: written, and never visible."""
+    first = [record for record in committed if record.topic == ENRICHED and record.offset < _ATTEMPTED]
+    return [
+        replace(
+            record,
+            offset=_BEHIND_ALL + record.offset,
+            headers=tuple((n, _EARLIER if n == "ce_time" else v) for n, v in record.headers),
+        )
+        for record in first
+    ]
 
 
 def rendered_answer(answer: Answer) -> bytes:

@@ -91,8 +91,21 @@ async def facts_to_look_at(tx: Tx, *, limit: int) -> tuple[list[Fact], int]:
 
 
 async def oldest_running(tx: Tx) -> int:
-    """All transactions below this id have ended: who read facts in one of them has remembered its answers, or has none."""
-    [row] = await rows(tx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest")
+    """All transactions below this id have ended: who read facts in one of them has remembered its answers, or has none.
+
+    Those of the server's other databases don't count: one that stays open there would hold back every correction here.
+    Ids are the server's; whose an id is, the lock says that each transaction holds on its own. One that ends while this
+    is asked counts as running, and is asked for again.
+    """
+    [row] = await rows(
+        tx,
+        """SELECT coalesce(min(running.id), pg_snapshot_xmax(pg_current_snapshot()))::text::bigint AS oldest
+           FROM pg_snapshot_xip(pg_current_snapshot()) AS running (id)
+           WHERE NOT EXISTS (SELECT FROM pg_locks held JOIN pg_stat_activity session USING (pid)
+                             WHERE held.locktype = 'transactionid' AND held.mode = 'ExclusiveLock' AND held.granted
+                                   AND held.transactionid = CAST(running.id AS xid)
+                                   AND session.datname <> current_database())""",
+    )
     return int(row.oldest)
 
 
