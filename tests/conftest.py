@@ -1,7 +1,16 @@
 """What every test may ask for."""
 
 from database_fixtures import database, database_url, empty_database_url, migrated_template
-from roads.driving import road, topic_prefix
+from roads.driving import own_road, road, topic_prefix
 from stack_fixtures import stack
 
-__all__ = ["database", "database_url", "empty_database_url", "migrated_template", "road", "stack", "topic_prefix"]
+__all__ = [
+    "database",
+    "database_url",
+    "empty_database_url",
+    "migrated_template",
+    "own_road",
+    "road",
+    "stack",
+    "topic_prefix",
+]

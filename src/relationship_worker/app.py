@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -19,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from relationship_worker.health import BROKEN, Health
+from relationship_worker.health_pages import HealthPages
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.partitions import Partitioner
@@ -33,6 +36,7 @@ from relationship_worker.kafka.topics import (
 )
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
+from relationship_worker.pages import Pages, PortTaken
 from relationship_worker.roads import corrections, parked_decisions, relay, reminders, retention
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
@@ -40,6 +44,7 @@ from relationship_worker.roads.relay import Bell, RelayRoad
 from relationship_worker.roads.room import Room
 from relationship_worker.roads.running import describe, keep_running, run_periodically
 from relationship_worker.settings import Settings
+from relationship_worker.standing import Surveyor
 from relationship_worker.storage.database import (
     ConnectionLost,
     SchemaMismatch,
@@ -48,6 +53,7 @@ from relationship_worker.storage.database import (
     open_database,
 )
 from relationship_worker.storage.known_facts import KnownFacts
+from relationship_worker.traces import TRACES, NotInstalled
 
 log = structlog.get_logger()
 
@@ -113,6 +119,9 @@ async def run(settings: Settings, only: Only | None) -> None:
     _cancel_on_signal()
     engine = database(settings)
     kafka = connection(settings)
+    _send_traces(settings)
+    health = Health(ready_seconds=settings.ready_seconds)
+    _open_pages(settings, health, only)
     try:
         await _wait_for("PostgreSQL", lambda: check_schema(engine), settings.start_seconds)
         counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
@@ -120,17 +129,54 @@ async def run(settings: Settings, only: Only | None) -> None:
             "Kafka", lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
         ):
             log.warning("an input topic outlives its ids", says=sentence)
-        await _start_again_while_kafka_goes(settings, lambda: Worker(settings, kafka, engine, counts, only).run())
+        await _start_again_while_kafka_goes(
+            settings, lambda: Worker(settings, kafka, engine, counts, only, health).run()
+        )
     finally:
+        health.close()
+        TRACES.flush()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(engine.dispose(), 1)
+
+
+def _send_traces(settings: Settings) -> None:
+    if settings.traces_endpoint:
+        try:
+            TRACES.send_to(settings.traces_endpoint, service=settings.group, version=version("relationship-worker"))
+        except NotInstalled as why:
+            raise CannotStart(
+                f"RELATIONSHIP_WORKER_TRACES_ENDPOINT is set, which needs the extra `traces`: {why}"
+            ) from None
+
+
+def _open_pages(settings: Settings, health: Health, only: Only | None) -> None:
+    """Health and metrics, as long as the process lives. A port that somebody has set and that is taken stops the start; the
+    default one does not: several workers on one machine are all right, and the log says which of them shows nothing.
+    Raises CannotStart."""
+    if settings.http_port is None:
+        return
+    shown = HealthPages(health, group=settings.group, roads=only or "all")
+    try:
+        pages = Pages(settings.http_host, settings.http_port, shown.show)
+    except PortTaken as why:
+        if "http_port" in settings.model_fields_set:
+            raise CannotStart(f"{why}: health and metrics are shown there (RELATIONSHIP_WORKER_HTTP_PORT)") from None
+        log.warning("health and metrics are not shown", why=str(why))
+    else:
+        log.info("health and metrics are shown", host=settings.http_host, port=pages.port)
 
 
 class Worker:
     """One process: its lanes, its clocks, and their end."""
 
     def __init__(
-        self, settings: Settings, kafka: Connection, engine: AsyncEngine, counts: dict[str, int], only: Only | None
+        self,
+        settings: Settings,
+        kafka: Connection,
+        engine: AsyncEngine,
+        counts: dict[str, int],
+        only: Only | None,
+        health: Health,
     ) -> None:
         self._settings = settings
         self._kafka = kafka
@@ -152,7 +198,7 @@ class Worker:
         ]
         self._ends = Ends(kafka, decisions)
         self._clocks: list[asyncio.Task[None]] = []
-        self._broken: str | None = None
+        self._health = health
 
     async def run(self) -> None:
         """Start, run until told to stop, stop. Raises KafkaError where Kafka goes while it starts; then make a new one."""
@@ -174,8 +220,10 @@ class Worker:
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._ends.close(), 1)
-        if self._broken:
-            raise CannotStart(f"{self._broken} has ended by itself, which hangs for ever: start the worker again")
+        if self._health.broken:
+            raise CannotStart(
+                f"{self._health.broken} is broken, and nothing but a new start mends it: start the worker again"
+            )
         log.info("stopped")
 
     def _runs(self, road: Only) -> bool:
@@ -229,9 +277,11 @@ class Worker:
 
     def _transactions(self, lane: Lane) -> Transactions:
         """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""
-        return Transactions(self._kafka, f"{self._kafka.group}.{lane.place.topic}.{lane.place.partition}")
+        return Transactions(self._kafka, lane.place)
 
     async def _start_clocks(self) -> None:
+        surveyor = Surveyor(self._subscription, self._ends, self._database, self._kafka.outbox_topic)
+        self._health.attach(self._subscription, surveyor)
         if self._runs(Only.REMINDERS):
             clock = reminders.Clock(
                 database=self._database,
@@ -263,23 +313,30 @@ class Worker:
         log.info("started", roads=self._only or "all", group=self._kafka.group)
 
     def _every(self, seconds: float, name: str, run_once: Callable[[], Awaitable[int]]) -> None:
-        loop = run_periodically(run_once, every=seconds, name=name, until=self._stopping)
+        async def round_() -> int:
+            try:
+                return await run_once()
+            finally:  # also where it fails: whoever waits for PostgreSQL is not stuck
+                self._health.came_round(name, seconds)
+
+        self._health.came_round(name, seconds)
+        loop = run_periodically(round_, every=seconds, name=name, until=self._stopping)
         self._clocks.append(asyncio.create_task(loop, name=name))
 
     async def _follow_zone_rules(self) -> None:
         await reminders.follow_zone_rules(self._database)
 
     async def _watch(self) -> int:
-        self._broken = self._subscription.broken()
-        if self._broken:
-            log.error("broken", what=self._broken)
+        if self._health.look_for_trouble():
+            log.error("broken", what=self._health.broken)
             self._exit()
         return 0
 
     async def _finish_what_is_in_hand(self) -> None:
         """The order of stop: clocks, then lanes (which finish and commit their batch), then the consumer leaves."""
         loop = asyncio.get_running_loop()
-        loop.call_later(STOP_SECONDS, _end_at_once)
+        loop.call_later(STOP_SECONDS, _end_at_once, BROKEN if self._health.broken else 0)
+        self._health.stopping()
         for sent in (signal.SIGTERM, signal.SIGINT):  # a second one would end the process before the first is obeyed
             loop.remove_signal_handler(sent)
             signal.signal(sent, signal.SIG_IGN)
@@ -309,10 +366,10 @@ def _calm_the_garbage_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 50, 100)
 
 
-def _end_at_once() -> None:
+def _end_at_once(code: int) -> None:
     """Something hangs. Nothing is lost: what is not committed is done again by whoever takes over."""
     log.error("stopped before all was finished", after_seconds=STOP_SECONDS)
-    os._exit(0)
+    os._exit(code)
 
 
 def _cancel_on_signal() -> None:

@@ -55,11 +55,33 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most"
     )
+    http_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="address that health and metrics are shown on; not beyond loopback by default",
+    )
+    http_port: int | None = Field(
+        default=9464,
+        ge=0,
+        le=65535,
+        description="port that they are shown on; 0: any free one, which the log names; empty: none",
+    )
+    traces_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="where spans go, OTLP over HTTP: http://localhost:4318/v1/traces; empty: nowhere",
+    )
+    ready_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="seconds that the oldest undone record may wait, or the worker is not ready",
+    )
     start_seconds: float = Field(
         default=30.0, ge=0, le=3600, description="seconds that a start waits for Kafka and PostgreSQL, at most"
     )
 
-    @field_validator("replication", "min_insync_replicas", mode="before")
+    @field_validator("replication", "min_insync_replicas", "http_port", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

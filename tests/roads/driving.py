@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.published import check_output
-from relationship_worker.local.stack import Stack
+from relationship_worker.local.stack import Stack, running_stack
 from relationship_worker.storage.database import open_database, rows, transaction
 from waiting import until
 
@@ -74,7 +74,7 @@ class Road:
     database_url: str
     prefix: str
     producer: AIOKafkaProducer
-    settings: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=lambda: {"RELATIONSHIP_WORKER_HTTP_PORT": "0"})
     workers: list[asyncio.subprocess.Process] = field(default_factory=list)
     logs: list[Path] = field(default_factory=list)
     folder: Path = Path()
@@ -94,6 +94,7 @@ class Road:
             "RELATIONSHIP_WORKER_TOPIC_PREFIX": self.prefix,
             "RELATIONSHIP_WORKER_GROUP": self.group,
             "RELATIONSHIP_WORKER_PARTITIONS": str(PARTITIONS),
+            "PYTHONPATH": str(Path(__file__).parents[1]),  # for workers that have a fault of the tests' own
             **self.settings,
         }
 
@@ -126,12 +127,13 @@ class Road:
         code, _, err = await self.command("init")
         assert code == 0, err
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """A worker process; it need not be ready when this returns."""
+    async def start(self, *arguments: str, module: str = "") -> asyncio.subprocess.Process:
+        """A worker process; it need not be ready when this returns. `module`: of the tests, instead of `program`."""
+        program = (module,) if module else self.program
         log = self.folder / f"worker-{len(self.workers)}.log"
         with log.open("wb") as stderr:
             worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *self.program, "run", *arguments, env=self.environment, stderr=stderr
+                sys.executable, "-m", *program, "run", *arguments, env=self.environment, stderr=stderr
             )
         self.workers.append(worker)
         self.logs.append(log)
@@ -329,3 +331,13 @@ async def road(stack: Stack, database_url: str, topic_prefix: str, tmp_path: Pat
     """A road of the test's own, on the servers of the whole run."""
     async with opened_road(stack, database_url, topic_prefix, tmp_path) as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def own_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Road]:
+    """A road on servers of its own, which may be stopped without disturbing any other test."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with running_stack() as stack:
+        async with opened_road(stack, stack.database_url, "", tmp_path) as road:
+            yield road

@@ -1,22 +1,6 @@
 """Dependencies that restart while the worker runs are waited for; nothing is lost, nothing is told twice."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest_asyncio
-
-from relationship_worker.local.stack import running_stack
-from roads.driving import Road, opened_road
-
-
-@pytest_asyncio.fixture
-async def own_road(tmp_path: Path, monkeypatch) -> AsyncIterator[Road]:
-    """A road on servers of its own, which may be stopped without disturbing any other test."""
-    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with running_stack() as stack:
-        async with opened_road(stack, stack.database_url, "", tmp_path) as road:
-            yield road
+from roads.driving import Road
 
 
 async def test_a_postgresql_that_restarts_is_waited_for(own_road: Road):

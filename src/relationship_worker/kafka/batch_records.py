@@ -39,6 +39,7 @@ class BatchRecords:
         self._behind_crc = behind_crc
         head = _HEADER.unpack_from(batch)
         self._base, self._attributes, last, self._left = head[0], head[5], head[6], head[12]
+        self._timestamp: int = head[7]  # of the first record
         self._next = self._base  # offset
         self._last = self._base + last
         self._compacted = last + 1 != self._left  # then some are gone, and those that are left say their offsets
@@ -68,7 +69,7 @@ class BatchRecords:
     def _small(self, some: bytes, at: int, count: int) -> Iterator[Some]:
         """Records of which each is small, from there on: as they lie there, as long as they do."""
         while count and not self._compacted:
-            found, weight, at = read_plain(self._place, self._next, some, at, count)
+            found, weight, at = read_plain(self._place, self._next, some, at, count, self._timestamp)
             if not found:
                 break
             self._next += len(found)
@@ -97,7 +98,7 @@ class BatchRecords:
         self._left -= 1
         head = head_of(raw.headers)
         weight = RECORD_WEIGHT + len(raw.key or b"") + len(raw.value or b"") + len(head)
-        return FetchedRecord(self._place, offset, raw.key, raw.value, head, weight, _unread(raw))
+        return FetchedRecord(self._place, offset, raw.key, raw.value, head, weight, _unread(raw), self._timestamp)
 
     def _without_anything(self, why: Unbounded) -> Iterator[Some]:
         """What lies behind bytes that can't be unpacked: that there is such a record is all that is known of it."""

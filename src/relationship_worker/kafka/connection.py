@@ -13,6 +13,9 @@ READ_AHEAD_BYTES = (
 conn.READER_LIMIT = READ_AHEAD_BYTES
 
 
+OUTBOX = "outbox"  # for people: the group's own topic, in no contract
+
+
 @dataclass(frozen=True, kw_only=True)
 class Connection:
     """Where Kafka is. `group`: the consumer group; `prefix` stands before every topic's name."""
@@ -27,7 +30,7 @@ class Connection:
 
     def plain(self, topic: str) -> str:
         """A topic's name in the contract."""
-        return topic.removeprefix(self.prefix)
+        return OUTBOX if topic == self.outbox_topic else topic.removeprefix(self.prefix)
 
     @property
     def outbox_topic(self) -> str:

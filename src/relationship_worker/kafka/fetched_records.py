@@ -86,7 +86,10 @@ class _Batch:
         """Some at a time. Raises Damaged."""
         if self._lies_in[_MAGIC] == 2:
             return BatchRecords(place, self._lies_in, self._behind_crc).some_at_a_time()
-        old = [FetchedRecord(place, r.offset, r.key, r.value, head_of(r.headers)) for r in self.client]
+        old = [
+            FetchedRecord(place, r.offset, r.key, r.value, head_of(r.headers), timestamp=r.timestamp)
+            for r in self.client
+        ]
         return iter([(old, len(self._lies_in))])
 
 

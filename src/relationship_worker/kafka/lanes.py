@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +13,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Unreadable
 
 MOST_IN_A_LANE = 16 * 1024 * 1024  # bytes of memory that wait in a lane: some batches ahead
+COMMIT_SECONDS = 5  # the client by itself waits for a group's coordinator as long as there is none
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
@@ -41,10 +43,12 @@ class Lane:
     """
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, place: TopicPartition, *, most_waiting: int = MOST_IN_A_LANE
+        self, consumer: AIOKafkaConsumer, place: TopicPartition, topic: str, *, most_waiting: int = MOST_IN_A_LANE
     ) -> None:
-        """`most_waiting`: bytes of memory above which nothing more is fetched, until half of them is taken."""
+        """`topic`: its name in the contract; `place` has the one on the broker. `most_waiting`: bytes of memory above which
+        nothing more is fetched, until half of them is taken."""
         self.place = place
+        self.topic = topic
         self._most_waiting = most_waiting
         self._consumer = consumer
         self._waiting: list[FetchedRecord] = []
@@ -59,6 +63,10 @@ class Lane:
         self._one_by_one_until = 0  # behind the batch on which the worker failed
         self._last = range(0)  # offsets of the batch in hand
         self._failures: dict[int, int] = {}
+        self._done = 0  # behind the last batch that is committed
+        self._in_hand_since: int | None = None  # timestamp of the first record of the batch in hand
+        self.stopped: str | None = None  # why the lane stands still until somebody acts
+        self.moved_at = time.monotonic()  # whoever works on the lane has come round then
         consumer.pause(place)
 
     @property
@@ -70,6 +78,24 @@ class Lane:
     def position(self) -> int:
         """Behind the last batch that was taken."""
         return self._position
+
+    @property
+    def done(self) -> int | None:
+        """Behind the last batch that is committed; None as long as the truth about the position is not known."""
+        return self._done if self._started else None
+
+    @property
+    def oldest(self) -> int | None:
+        """The timestamp (ms) of the oldest record that was fetched and is not done."""
+        if self._in_hand_since is not None:
+            return self._in_hand_since
+        return self._waiting[0].sent_at if self._waiting else None
+
+    def come_round(self) -> None:
+        """Whatever was taken is committed: so it is when a round of the lane's work has ended."""
+        self.moved_at = time.monotonic()
+        self._done = self._position
+        self._in_hand_since = None
 
     def close(self) -> None:
         """Ask the road to finish what is in hand and take nothing more."""
@@ -83,6 +109,8 @@ class Lane:
 
     def stop_taking(self) -> None:
         """Forget what was fetched and what was in hand: the position is to be read anew."""
+        self.moved_at = time.monotonic()
+        self._in_hand_since = None
         self._started = False
         self._last = range(0)
         self._waiting.clear()
@@ -94,7 +122,7 @@ class Lane:
         """Fetch from this position on. Nothing may be awaited between reading the truth's last word and this."""
         self._waiting.clear()
         self._weight = 0
-        self._position = position
+        self._position = self._done = position
         self._consumer.seek(self.place, position)
         self._consumer.resume(self.place)
         self._paused = False
@@ -129,6 +157,7 @@ class Lane:
         So too where `or_when` says that there is something else to do.
         """
         while True:
+            self.moved_at = time.monotonic()
             if self.closing:
                 return None
             if self._lost:
@@ -163,6 +192,7 @@ class Lane:
             self._paused = False
         self._position = records[-1].offset + 1
         self._last = range(records[0].offset, self._position)
+        self._in_hand_since = records[0].sent_at
         return Batch(records=records, next_position=self._position, weight=weight)
 
     async def _fetched_to(self) -> int:
@@ -202,8 +232,9 @@ class Lane:
 
     async def commit(self, position: int) -> None:
         """Tell the group, for lag tools, how far the lane is. Best effort: the truth lies elsewhere."""
-        with contextlib.suppress(KafkaError):
-            await self._consumer.commit({self.place: position})
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await self._consumer.commit({self.place: position})
 
     def _pause(self) -> None:
         self._paused = True

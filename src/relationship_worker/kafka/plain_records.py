@@ -24,7 +24,8 @@ class Damaged(Exception):
 
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     """A record as it was fetched. `head`: its headers as they lie in it. `weight`: about how many bytes of memory it takes.
-    `unread`: why nobody reads it, and what of it is not even here."""
+    `unread`: why nobody reads it, and what of it is not even here. `timestamp`: of its batch's first record, milliseconds since
+    1970 by its producer's clock; below 0: none."""
 
     place: TopicPartition
     offset: int
@@ -33,6 +34,7 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     head: bytes
     weight: int = 0
     unread: tuple[Reason, str] | None = None
+    timestamp: int = -1
 
     @property
     def topic(self) -> str:
@@ -43,6 +45,11 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     def partition(self) -> int:
         """Its partition."""
         return int(self.place.partition)
+
+    @property
+    def sent_at(self) -> int | None:
+        """The timestamp, where there is one."""
+        return self.timestamp if self.timestamp > 0 else None
 
     @property
     def headers(self) -> Headers:
@@ -98,7 +105,7 @@ def varint(held: bytes, at: int) -> tuple[int, int]:
 
 
 def read_plain(
-    place: TopicPartition, offset: int, some: bytes, at: int, count: int
+    place: TopicPartition, offset: int, some: bytes, at: int, count: int, timestamp: int
 ) -> tuple[list[FetchedRecord], int, int]:
     """Records that lie there one after the other, at most so many, their weight, and where the next one begins.
 
@@ -152,7 +159,7 @@ def read_plain(
             head = some[at:end]
             if not at < end <= limit or head[0] > _MORE or head[0] & 1:  # 64 headers and more are looked at one by one
                 break
-            found.append(FetchedRecord(place, offset, key, value, head, RECORD_WEIGHT + (size >> 1)))
+            found.append(FetchedRecord(place, offset, key, value, head, RECORD_WEIGHT + (size >> 1), None, timestamp))
             weight += RECORD_WEIGHT + (size >> 1)
             offset += 1
             at = done = end

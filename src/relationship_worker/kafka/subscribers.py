@@ -40,6 +40,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     def __init__(self, broker: KafkaBroker, kafka: Connection, work: dict[str, Work]) -> None:
         """`work`: what to do on each topic (full name)."""
+        self._kafka = kafka
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._work = work
         self._ended: str | None = None
@@ -110,7 +111,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         await self._end([place for place in assigned if place in self._lanes])
         share = min(MOST_IN_A_LANE, MOST_IN_ALL_LANES // max(len(assigned), 1))
         for place in sorted(assigned):
-            lane = Lane(self.consumer, place, most_waiting=share)
+            lane = Lane(self.consumer, place, self._kafka.plain(place.topic), most_waiting=share)
             self._lanes[place] = lane, asyncio.create_task(self._run(lane), name=f"{place.topic}-{place.partition}")
         log.info("partitions assigned", partitions=[f"{p.topic}-{p.partition}" for p in sorted(assigned)])
         self.assigned.set()
@@ -196,6 +197,11 @@ class Ends:
         """Leave the broker."""
         if self._consumer is not None:
             await self._consumer.stop()
+
+    async def of(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The ends of other partitions, likewise."""
+        assert self._consumer is not None, "open it first"
+        return dict(await self._consumer.end_offsets(places))
 
     async def now(self) -> dict[TopicPartition, int]:
         """Asks the broker, each time: half a millisecond. Transactions that are still open don't count."""

@@ -13,6 +13,7 @@ from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from relationship_worker import metrics
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.record_batch import batches, record
@@ -51,11 +52,14 @@ class FencedOff(Doubt):
 class Transactions:
     """A transactional producer under an id that its partition alone uses: whoever opens it fences the former owner."""
 
-    def __init__(self, kafka: Connection, transactional_id: str) -> None:
+    def __init__(self, kafka: Connection, place: TopicPartition) -> None:
+        """`place`: the partition whose records, or whose lane of the outbox, it answers for."""
         self._kafka = kafka
-        self._id = transactional_id
+        self._topic = kafka.plain(place.topic)
+        self._id = f"{kafka.group}.{place.topic}.{place.partition}"
         self._producer: AIOKafkaProducer | None = None
         self._moving: asyncio.Task[None] | None = None
+        self._began = 0.0
 
     async def open(self) -> None:
         """A new producer; what the former one left open is aborted. What is committed may be read after this."""
@@ -109,6 +113,7 @@ class Transactions:
         """Begin before the messages are ready: the broker takes in the new positions, and the partitions that messages will
         go to, while these are made. Raises Doubt, as `tell`, which follows; or else `open`."""
         assert self._producer is not None, "open it first"
+        self._began = time.perf_counter()
         try:
             await asyncio.wait_for(self._producer.begin_transaction(), TIMEOUT)
         except Exception as why:
@@ -140,6 +145,7 @@ class Transactions:
             if fenced:
                 raise FencedOff(f"{self._id} was opened by another worker") from why
             raise Doubt(f"a transaction of {self._id} ended with {type(why).__name__}") from why
+        metrics.TRANSACTION_SECONDS.labels(self._topic).observe(time.perf_counter() - self._began)
 
     async def _tell(
         self,

@@ -1,5 +1,6 @@
 """What each order of a batch is told: by the newest facts, which are held in memory, or by those of its time."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -32,6 +33,7 @@ class Ruled(msgspec.Struct, frozen=True, gc=False):
     knew_version: int
     knew_change: int
     open: bool
+    told_as: str  # source and reason: what orders are counted by
 
 
 def rule_by_held(known: KnownFacts, orders: Sequence[Order]) -> list[Ruled] | None:
@@ -153,6 +155,7 @@ def _ruled(
         knew_version,
         knew_change,
         is_open,
+        sys.intern(f"{ruling.source} {ruling.reason or ''}"),
     )
 
 

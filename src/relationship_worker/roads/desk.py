@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace as replace_struct
 
+from relationship_worker import metrics
 from relationship_worker.domain import own_rules
 from relationship_worker.domain import relationship as rules
 from relationship_worker.domain import supplier as supplier_rules
@@ -249,6 +250,7 @@ class Desk:
             max_length=settings.customer_number_max_length,
         )
         if isinstance(decided, own_rules.NumberNotMade):
+            metrics.RULES_SKIPPED.inc()
             log.warning(
                 "rule_skipped", supplier_id=pair[0], customer_id=pair[1], rule=decided.rule, why=f"number {decided.why}"
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import structlog
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker import metrics
 from relationship_worker.kafka.alike_headers import AlikeHeaders
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
@@ -56,6 +58,7 @@ from relationship_worker.storage.corrections import Waiting
 from relationship_worker.storage.database import Tx, statements, transaction
 from relationship_worker.storage.known_facts import KnownFacts
 from relationship_worker.storage.periods import Period
+from relationship_worker.traces import TRACES
 
 log = structlog.get_logger()
 
@@ -83,6 +86,8 @@ class Outcome:
     missing: list[Message] = field(default_factory=list)
     set_aside: SetAside = field(default_factory=list)
     told_again: int = 0
+    not_caught_up: int = 0
+    told_as: Counter[str] = field(default_factory=Counter)  # orders that are told for the first time, see Ruled
 
 
 @dataclass(kw_only=True)
@@ -136,6 +141,7 @@ class OrdersRoad:
             return await self._answer_batch(batch)
 
     async def _answer_batch(self, batch: Batch) -> int:
+        since = time.time_ns()
         corrected = await self._corrections_behind(batch.next_position)
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.begin(
@@ -147,6 +153,8 @@ class OrdersRoad:
         outcome = await self._answer(asked) if asked else Outcome()
         outcome.set_aside += set_aside
         await self._tell(outcome, corrected)
+        self._count(batch, outcome, corrected)
+        self._trace(batch, asked, since)
         self._log(batch, outcome, corrected)
         return len(batch.records) + len(corrected)
 
@@ -170,7 +178,8 @@ class OrdersRoad:
             outcome = await self._answer_at_once(asked, ends)
             if outcome is not None:
                 return outcome
-        patience = asyncio.get_running_loop().time() + self.freshness_seconds
+        began = asyncio.get_running_loop().time()
+        patience, waited = began + self.freshness_seconds, False
         while True:
             try:
                 async with transaction(self.database) as tx:
@@ -182,10 +191,15 @@ class OrdersRoad:
                             log.warning(
                                 "decisions not caught up", partition=self.lane.place.partition, orders=len(asked)
                             )
-                        return await self._answer_in(tx, period, asked, caught_up=caught_up)
+                        outcome = await self._answer_in(tx, period, asked, caught_up=caught_up)
+                        outcome.not_caught_up = 0 if caught_up else len(asked)
+                        if waited:
+                            metrics.FRESHNESS_SECONDS.observe(asyncio.get_running_loop().time() - began)
+                        return outcome
             except AnsweredBefore:
                 self.repeats_expected = True
                 continue
+            waited = True
             await asyncio.sleep(FRESHNESS_STEP)
 
     async def _answer_at_once(self, asked: Sequence[Asked], ends: UpTo) -> Outcome | None:
@@ -205,7 +219,7 @@ class OrdersRoad:
         if not await answers.remember_at_once(self.database, given, seen, ends, now=now):
             return None
         enriched = EnrichedRecords(write_time(now)).record
-        outcome = Outcome()
+        outcome = Outcome(told_as=_counted(ruled))
         for a, r, g in zip(asked, ruled, given, strict=True):
             order_id, answer = g.order_id.encode(), g.answer.encode()
             outcome.enriched.append(enriched(g.record_key, a.order.event, a.key, order_id, answer, r.routing))
@@ -226,7 +240,7 @@ class OrdersRoad:
         """Each is the first event of its order: nearly always so. Raises AnsweredBefore where it is not."""
         row = AnswerRows(partition=self.lane.place.partition, period=period.now, now=now).row
         enriched = EnrichedRecords(write_time(now)).record
-        outcome, rows = Outcome(), list[bytes]()
+        outcome, rows = Outcome(told_as=_counted(ruled)), list[bytes]()
         for a, r in zip(asked, ruled, strict=True):
             order, record, key = a.order, a.record, a.key
             order_id, answer = order.order_id.encode(), _text(a, r)
@@ -262,6 +276,8 @@ class OrdersRoad:
                 order_id, text = order.order_id.encode(), before.answer.encode()
                 outcome.enriched.append(enriched(a.record.key, order.event, a.key, order_id, text, headers))
                 outcome.told_again += not before.first
+                if before.first:
+                    outcome.told_as[f"{answer.source} {answer.reason or ''}"] += 1
                 if answer.number is None and before.first:
                     outcome.missing.append(_missing(a, answer.reason, now))
         return outcome
@@ -309,6 +325,28 @@ class OrdersRoad:
             async with transaction(self.database) as tx:
                 await corrections.told(tx, partition, up_to=self.corrected)
 
+    @staticmethod
+    def _count(batch: Batch, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
+        for told_as, count in outcome.told_as.items():
+            metrics.ORDERS.labels(*told_as.split(" ")).inc(count)
+        metrics.NOT_CAUGHT_UP.inc(outcome.not_caught_up)
+        metrics.TOLD_AGAIN.inc(outcome.told_again)
+        metrics.CORRECTIONS.inc(len(corrected))
+        metrics.count_dead_letters(ORDERS, [why.reason for _, why in outcome.set_aside])
+        if batch.records and batch.records[0].sent_at is not None:
+            metrics.ANSWER_SECONDS.observe(max(0.0, time.time() - batch.records[0].sent_at / 1000))
+
+    def _trace(self, batch: Batch, asked: Sequence[Asked], since: int) -> None:
+        if batch.records:
+            TRACES.batch(
+                ORDERS,
+                self.lane.place.partition,
+                position=batch.next_position,
+                count=len(batch.records),
+                since_ns=since,
+                inputs=(a.order.event.trace for a in asked),
+            )
+
     def _log(self, batch: Batch, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
         if batch.records or corrected:
             log.info(
@@ -326,6 +364,11 @@ class OrdersRoad:
 def _text(asked: Asked, ruled: Ruled) -> bytes:
     """The answer (JSON) to an order."""
     return ruled.before + asked.order.created_at_text.encode() + ruled.after
+
+
+def _counted(ruled: Sequence[Ruled]) -> Counter[str]:
+    """40 ns an order."""
+    return Counter([r.told_as for r in ruled])
 
 
 def _answered(asked: Asked, ruled: Ruled) -> Answered:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker import metrics
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.envelope import InvalidMessage, Reason
 from relationship_worker.messages.outgoing import Message, dead_letter
@@ -48,6 +49,8 @@ class GraceTime:
             await inbox.give_back(tx, {decision.event_key for decision in over})
             await outbox.post(tx, [self._dead_letter(decision) for decision in over], lanes=self.outbox_lanes)
         self.bell.ring()
+        for decision in over:
+            metrics.count_dead_letters(decision.topic, [Reason.UNKNOWN_RELATIONSHIP])
         log.info("parked decisions given up", count=len(over))
         return len(over)
 

@@ -1,5 +1,6 @@
 """Relationships: every request and decision is decided once, remembered, and told."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker import metrics
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
 from relationship_worker.kafka.fetched_records import FetchedRecord
@@ -40,6 +42,7 @@ from relationship_worker.storage import (
 )
 from relationship_worker.storage.database import Tx, transaction
 from relationship_worker.storage.positions import Tenure
+from relationship_worker.traces import TRACES
 
 log = structlog.get_logger()
 
@@ -88,6 +91,7 @@ class RelationshipsRoad:
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES)
         if batch is None:
             return 0
+        since = time.time_ns()
         assert self.tenure is not None
         arrived, set_aside = read_all(self.lane, batch.records, self._read)
         told: Counter[str] = Counter()
@@ -98,6 +102,16 @@ class RelationshipsRoad:
         self.bell.ring()
         await self.lane.commit(batch.next_position)
         if batch.records:
+            TRACES.batch(
+                self.topic,
+                self.lane.place.partition,
+                position=batch.next_position,
+                count=len(batch.records),
+                since_ns=since,
+                inputs=(a.item.event.trace for a in arrived),
+            )
+            metrics.INPUTS.labels(self.topic).inc(len(batch.records))
+            metrics.count_dead_letters(self.topic, [why.reason for _, why in set_aside])
             log.info(
                 self.topic,
                 partition=self.lane.place.partition,

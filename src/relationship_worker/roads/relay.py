@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.lanes import Lane
@@ -11,6 +12,8 @@ from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.roads.running import StopLane
 from relationship_worker.storage import corrections, outbox
 from relationship_worker.storage.database import transaction
+
+log = structlog.get_logger()
 
 BATCH_MESSAGES = 1_000  # one produce request of small events; a transaction's fixed cost is spread thin by then
 LOOK_EVERY = 0.05  # seconds between two looks into an outbox that other processes fill
@@ -99,6 +102,7 @@ class RelayRoad:
         self.told = last
         async with transaction(self.database) as tx:
             await outbox.forget(tx, lane, up_to=last)
+        log.info("outbox", lane=lane, told=len(waiting), up_to=last)
         return len(waiting)
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker import metrics
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.messages.outgoing import Cause, Message, ReminderDue, event_message
 from relationship_worker.roads.relay import Bell
@@ -45,6 +46,8 @@ class Clock:
             await deferrals.forget(tx, [deferral.pair for deferral in due])
             await outbox.post(tx, [self._reminder(deferral, now) for deferral in due], lanes=self.outbox_lanes)
         self.bell.ring()
+        for deferral in due:
+            metrics.REMINDERS.observe(max(0.0, (now - deferral.due_at).total_seconds()))
         log.info(
             "reminders", told=len(due), latest_seconds=max(0, int((now - due[0].due_at).total_seconds())) if due else 0
         )

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from relationship_worker import metrics
 from relationship_worker.kafka.lanes import Lane, UnreadablePartition
 from relationship_worker.kafka.transactions import Doubt, FencedOff
 from relationship_worker.storage.database import ConnectionLost
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 
 FIRST_PAUSE = 0.1  # seconds after a failure; doubled with each further one
 LONGEST_PAUSE = 3.0  # seconds; a dependency that is back is noticed that soon
+OPEN_SECONDS = 90.0  # for all that opens a lane, longer than its parts may take: a client that waits for ever is left
 FENCED_PAUSE = 5.0  # seconds; longer than two heartbeats, by which a worker that has lost a partition learns of it
 OWN_FAULT_STATES = ("22", "23")  # SQLSTATE classes: data exceptions and violated constraints are nobody else's fault
 
@@ -50,24 +52,31 @@ async def keep_running(lane: Lane, road: Road) -> None:
     try:
         while not lane.closing:
             try:
-                await road.open()
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await road.open()
+                lane.stopped = None
                 while not lane.closing:
                     if await road.run_once():
                         pause = FIRST_PAUSE
+                    lane.come_round()
             except (StopLane, UnreadablePartition) as reason:
                 log.error("stopped", lane=name, reason=str(reason))
+                lane.stopped = str(reason)
                 lane.stop_taking()
                 await lane.wait_closing(STOPPED_PAUSE)
             except (Fenced, FencedOff):
                 log.warning("fenced by another worker", lane=name)
+                metrics.FENCES.labels(lane.topic).inc()
                 lane.stop_taking()
                 await lane.wait_closing(FENCED_PAUSE)
             except Exception as error:
                 if is_own_fault(error):
                     log.error("failed", lane=name, error=describe(error), where=_where(error))
+                    metrics.FAILURES.labels(lane.topic).inc()
                     lane.failed()
                 else:
                     log.warning("interrupted, trying again", lane=name, error=describe(error), pause_seconds=pause)
+                    (metrics.DOUBTS if isinstance(error, Doubt) else metrics.INTERRUPTIONS).labels(lane.topic).inc()
                 lane.stop_taking()
                 await lane.wait_closing(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,0 +1,1 @@
+"""What is deployed: alerts, dashboard, image, chart, and the runbook that goes with them."""

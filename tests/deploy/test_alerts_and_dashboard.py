@@ -1,0 +1,78 @@
+"""Alerts and dashboard ask for metrics that exist, and every alert has its section in the runbook."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.queries import mistakes, samples
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def alerts() -> list[dict[str, Any]]:
+    [group] = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text("utf-8"))["groups"]
+    return list(group["rules"])
+
+
+def queries_of_the_dashboard() -> list[str]:
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text("utf-8"))
+    return [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+
+
+def sections_of_the_runbook() -> list[str]:
+    return re.findall(r"^### (\w+)$", (DEPLOY / "runbook.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_an_alert_asks_for_what_the_worker_tells(alert: dict[str, Any]):
+    assert mistakes(alert["expr"]) == []
+    assert set(alert) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert alert["labels"]["severity"] in ("page", "ticket")
+    assert re.fullmatch(r"\d+[mh]", alert.get("for", "1m"))
+
+
+def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert():
+    names = [alert["alert"] for alert in alerts()]
+    assert sections_of_the_runbook() == names
+    for alert in alerts():
+        assert alert["annotations"]["runbook"] == f"runbook.md#{alert['alert'].lower()}"
+
+
+def test_the_labels_that_a_summary_names_are_those_that_its_alert_keeps():
+    for alert in alerts():
+        named = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+        by = re.findall(r"by \(([^)]*)\)", alert["expr"])
+        kept = {label.strip() for some in by for label in some.split(",")} if by else {"topic", "partition"}
+        assert named <= kept, alert["alert"]
+
+
+def test_the_dashboard_asks_for_what_the_worker_tells():
+    asked = queries_of_the_dashboard()
+    assert len(asked) > 30
+    assert [(query, wrong) for query in asked if (wrong := mistakes(query))] == []
+
+
+def test_every_metric_of_the_worker_is_on_the_dashboard_or_in_an_alert():
+    asked = " ".join([*queries_of_the_dashboard(), *(alert["expr"] for alert in alerts())])
+    own = {name for name in samples() if name.startswith("relationship_worker_")}
+    families = {re.sub(r"_(total|created|bucket|count|sum)$", "", name) for name in own}
+    assert [family for family in sorted(families) if family not in asked] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("sum by (topic) (relationship_worker_lag_recordz)", "no metric"),
+        ('relationship_worker_lag_records{supplier="x"}', "no label supplier"),
+        ("sum by (supplier) (relationship_worker_lag_records)", "nothing in it has the label supplier"),
+        ("sum(rate(relationship_worker_orders_total))", "no PromQL"),
+        ("relationship_worker_ready ==", "no PromQL"),
+        ("histogram_quantile(0.9, rate(relationship_worker_order_answer_seconds[5m]))", "no metric"),
+    ],
+)
+def test_a_mistake_in_a_query_is_seen(query: str, says: str):
+    assert any(says in wrong for wrong in mistakes(query)), mistakes(query)

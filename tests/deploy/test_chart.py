@@ -1,0 +1,140 @@
+"""The Helm chart: rendered by Helm, held against the schemas of Kubernetes, and against what the worker promises."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from relationship_worker.messages.outgoing import INPUT_TOPICS
+from relationship_worker.settings import Settings, environment_name
+from system.test_health import PAGES
+
+PROJECT = Path(__file__).parents[2]
+CHART = PROJECT / "deploy" / "helm" / "relationship-worker"
+HELM = PROJECT / ".tools" / "bin" / "helm"
+OLDEST, NEWEST = "1.27", "1.37"  # of Kubernetes; the oldest is what the chart asks for
+EVERYTHING = (
+    "serviceMonitor.enabled=true",
+    "prometheusRule.enabled=true",
+    "autoscaling.enabled=true",
+    "networkPolicy.scrapedFrom.matchLabels.name=monitoring",
+    "settings.RELATIONSHIP_WORKER_GROUP=orders-eu",
+    "settings.RELATIONSHIP_WORKER_TOPIC_PREFIX=eu.",
+)
+OF_OTHERS = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # kinds of operators: no schema of Kubernetes has them
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    assert HELM.exists(), "Helm is missing: make tools"
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
+
+
+def rendered(*values: str, chart: Path = CHART) -> dict[str, dict[str, Any]]:
+    """What the chart makes, by kind."""
+    given = [argument for value in values for argument in ("--set", value)]
+    ended = helm("template", "w", str(chart), "--kube-version", OLDEST, *given)
+    assert ended.returncode == 0, ended.stderr
+    documents = [document for document in yaml.safe_load_all(ended.stdout) if document]
+    assert len({document["kind"] for document in documents}) == len(documents)
+    return {document["kind"]: document for document in documents}
+
+
+def containers(made: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [c for kind in ("Deployment", "Job") for c in made[kind]["spec"]["template"]["spec"]["containers"]]
+
+
+@pytest.mark.parametrize("values", [(), EVERYTHING])
+def test_helm_finds_nothing_to_complain_of(values: tuple[str, ...]):
+    ended = helm("lint", "--strict", str(CHART), *(argument for value in values for argument in ("--set", value)))
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("values", [(), EVERYTHING])
+def test_what_it_makes_fits_the_schemas_of_kubernetes(values: tuple[str, ...], version: str):
+    for kind, document in rendered(*values).items():
+        if kind not in OF_OTHERS:
+            kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_a_mistake_in_a_template_is_seen(tmp_path: Path):
+    broken = tmp_path / "chart"
+    shutil.copytree(CHART, broken)
+    template = broken / "templates" / "podDisruptionBudget.yaml"
+    template.write_text(template.read_text("utf-8").replace("maxUnavailable:", "maxUnavailible:"))
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(rendered(chart=broken)["PodDisruptionBudget"], NEWEST, strict=True)
+
+
+def test_every_container_is_nobody_on_a_read_only_root_without_rights():
+    made = rendered(*EVERYTHING)
+    for kind in ("Deployment", "Job"):
+        pod = made[kind]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+    for container in containers(made):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "command" not in container  # the image's own: no shell
+        assert container["resources"]["limits"]["memory"] == "512Mi"
+
+
+def test_every_variable_is_a_setting_of_the_worker_and_no_secret_is_a_value():
+    names = {environment_name(field) for field in Settings.model_fields}
+    for container in containers(rendered(*EVERYTHING)):
+        given = {variable["name"]: variable for variable in container["env"]}
+        assert set(given) <= names
+        assert "valueFrom" in given["DATABASE_URL"]
+        assert given["RELATIONSHIP_WORKER_GROUP"]["value"] == "orders-eu"
+
+
+def test_probes_ask_for_pages_that_the_worker_shows():
+    [worker] = rendered()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    asked = {probe: worker[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+
+    assert {get["path"] for get in asked.values()} <= set(PAGES)
+    assert asked["readinessProbe"]["path"] == "/health/ready"
+    assert asked["livenessProbe"]["path"] == "/health/live"
+    assert worker["ports"] == [{"name": "http", "containerPort": 9464}]
+
+
+def test_the_migration_comes_before_the_workers_and_may_have_a_role_of_its_own():
+    job = rendered("database.migrationSecretName=owner")["Job"]
+    [container] = job["spec"]["template"]["spec"]["containers"]
+
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert container["args"] == ["init"]
+    assert container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "owner"
+
+
+def test_autoscaling_goes_by_the_groups_lag_on_every_input_topic():
+    made = rendered(*EVERYTHING)
+    asked = [trigger["metadata"] for trigger in made["ScaledObject"]["spec"]["triggers"]]
+
+    assert {metadata["topic"] for metadata in asked} == {f"eu.{topic}" for topic in INPUT_TOPICS}
+    assert {metadata["consumerGroup"] for metadata in asked} == {"orders-eu"}
+    assert "replicas" not in made["Deployment"]["spec"]  # one of the two says how many
+
+
+def test_the_rules_in_the_chart_are_the_alerts():
+    alerts = yaml.safe_load((PROJECT / "deploy" / "prometheus" / "alerts.yaml").read_text("utf-8"))
+
+    assert rendered(*EVERYTHING)["PrometheusRule"]["spec"] == alerts
+
+
+def test_a_worker_can_reach_what_it_needs_and_only_the_scrape_reaches_it():
+    policy = rendered(*EVERYTHING)["NetworkPolicy"]["spec"]
+    out = [(p["protocol"], p["port"]) for rule in policy["egress"] for p in rule["ports"]]
+
+    assert [p["port"] for rule in policy["ingress"] for p in rule["ports"]] == [9464]
+    assert policy["ingress"][0]["from"] == [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
+    assert set(out) == {("UDP", 53), ("TCP", 53), ("TCP", 9092), ("TCP", 5432)}
