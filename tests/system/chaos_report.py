@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model.records import OUTPUT_TOPICS
 from system.blows import Fault
-from system.crash_points import POINTS
+from system.crash_points import IN_EPISODES
 from system.episodes import Episode
 
 EACH_POINT = 50  # times that a worker is to end at each point of its work
@@ -31,7 +31,7 @@ class Goals:
     def are_reached(self, episodes: Sequence[Episode], reached: Counter[int]) -> bool:
         """All of them, and each point often enough."""
         counted = all(found >= wanted for found, wanted in self._counted(episodes).values())
-        return counted and all(reached[number] >= EACH_POINT for number in range(len(POINTS)))
+        return counted and all(reached[number] >= EACH_POINT for number in range(len(IN_EPISODES)))
 
     def report(self, episodes: Sequence[Episode]) -> str:
         """How far it came."""
@@ -78,11 +78,11 @@ def _points(episodes: Sequence[Episode]) -> list[str]:
     reached = sum((episode.reached for episode in episodes), Counter[int]())
     if not reached:
         return []
-    never = [point.name for number, point in enumerate(POINTS) if not reached[number]]
-    counted = [f"{reached[number]:>6}  {point.name}" for number, point in enumerate(POINTS) if reached[number]]
+    never = [point.name for number, point in enumerate(IN_EPISODES) if not reached[number]]
+    counted = [f"{reached[number]:>6}  {point.name}" for number, point in enumerate(IN_EPISODES) if reached[number]]
     return [
         "",
-        f"a worker ended amid its work {reached.total()} times, at {len(counted)} of {len(POINTS)} points:",
+        f"a worker ended amid its work {reached.total()} times, at {len(counted)} of {len(IN_EPISODES)} points:",
         *counted,
         *(["never reached: " + "; ".join(never)] if never else []),
     ]

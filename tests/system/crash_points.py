@@ -35,7 +35,7 @@ _COMMIT = "kafka.transactions:AIOKafkaProducer.commit_transaction"
 _OPEN, _POST = "kafka.transactions:Transactions.open", "storage.outbox:post"
 _OF_ORDERS, _OF_RELAY = ".orders.", ".outbox."
 
-POINTS: tuple[Point, ...] = (
+IN_EPISODES: tuple[Point, ...] = (
     _point("orders: the producer is opened, the position not read", _OPEN, When.AFTER, _OF_ORDERS),
     _point("orders: the Kafka transaction is begun, nothing remembered", _BEGIN, When.AFTER, _OF_ORDERS),
     _point("orders: answers are written, not committed", "storage.answers:remember_new", When.AFTER),
@@ -75,3 +75,12 @@ POINTS: tuple[Point, ...] = (
     _point("corrections: what stays open is written, not committed", "storage.facts:keep_open", When.AFTER),
     _point("corrections: nothing to correct, committed", "storage.facts:looked_at", When.COMMITTED),
 )
+
+_PARKED = "parked_decisions"
+AFTER_THE_GRACE_TIME: tuple[Point, ...] = (
+    _point("parked decisions: forgotten, the id not given back", "storage.parked:forget", When.AFTER, _PARKED),
+    _point("parked decisions: the id is given back, nothing posted", "storage.inbox:give_back", When.AFTER, _PARKED),
+    _point("parked decisions: posted, not committed", _POST, When.AFTER, _PARKED),
+    _point("parked decisions: committed, not told", _POST, When.COMMITTED, _PARKED),
+)
+POINTS = IN_EPISODES + AFTER_THE_GRACE_TIME

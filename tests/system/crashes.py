@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from system.crash_points import EXIT, POINTS, VARIABLE
+from system.crash_points import EXIT, IN_EPISODES, VARIABLE
 
 AT_ONCE = 12  # points at which a worker may end: not each is reached in each round
 PASSES = 3  # at the most: the first batch is not always the one
@@ -28,14 +28,14 @@ class Crashes:
         """What the next worker is given."""
         if self._left <= 0:
             return {VARIABLE: "{}"}
-        numbers = self.rng.sample(range(len(POINTS)), k=len(POINTS))
+        numbers = self.rng.sample(range(len(IN_EPISODES)), k=len(IN_EPISODES))
         least = sorted(numbers, key=lambda number: self.reached[number])[:AT_ONCE]
         return {VARIABLE: json.dumps({number: self.rng.randint(1, PASSES) for number in least})}
 
     def has_ended(self, code: int) -> bool:
         """Whether that is the exit code of a worker that ended at a point; it is counted."""
         number = code - EXIT
-        if not 0 <= number < len(POINTS):
+        if not 0 <= number < len(IN_EPISODES):
             return False
         self.reached[number] += 1
         self._left -= 1

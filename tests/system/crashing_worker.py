@@ -14,7 +14,7 @@ from typing import Any
 
 from relationship_worker.cli import main
 from relationship_worker.kafka import subscribers
-from relationship_worker.roads import corrections, orders, relationships, relay, reminders
+from relationship_worker.roads import corrections, orders, parked_decisions, relationships, relay, reminders
 from system.crash_points import EXIT, POINTS, VARIABLE, When
 
 SESSION_MS, HEARTBEAT_MS = 2_000, 500
@@ -83,7 +83,7 @@ def _watch() -> None:
         for part in owners:
             owner = getattr(owner, part)
         setattr(owner, name, _watched(getattr(owner, name), points))
-    for road in (corrections, orders, relationships, relay, reminders):
+    for road in (corrections, orders, parked_decisions, relationships, relay, reminders):
         road.transaction = _with_commits_watched(road.transaction)  # type: ignore[attr-defined]
 
 
