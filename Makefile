@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 HELM := .tools/bin/helm
 
-.PHONY: install demo test lint tools chaos-input bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools chaos chaos-long chaos-input bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -26,6 +26,15 @@ demo: install
 
 test: lint $(HELM)
 	@$(BIN)/python -m pytest
+
+# Faults of every kind amid played traffic, and workers that end at each step of their work. SEED repeats a run.
+chaos: install
+	@cd tests && ../$(BIN)/python -m system.chaos $(if $(SEED),--seed $(SEED))
+
+# The same for hours, episode after episode. Interrupted, it reports how far it came.
+HOURS ?= 8
+chaos-long: install
+	@cd tests && ../$(BIN)/python -m system.chaos --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

@@ -1,7 +1,10 @@
 """Logs: one line of JSON per notable fact, on standard error; no payloads, no personal data."""
 
+import contextlib
+import io
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -15,12 +18,28 @@ def set_up_logs() -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_AsLongAsItTakes(sys.stderr)),  # type: ignore[arg-type]  # enough of one
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LibraryLine())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _AsLongAsItTakes(io.TextIOBase):
+    """A stream whose full disk or closed pipe holds up no order: what can't be written is lost, and no more than that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class _LibraryLine(logging.Formatter):

@@ -24,8 +24,11 @@ from relationship_worker.storage.database import open_database, rows, transactio
 from waiting import until
 
 REQUESTS, DECISIONS, ORDERS = "connection-requests", "relationship-decisions", "orders"
+TESTS = Path(__file__).parents[1]
 INPUTS = (REQUESTS, DECISIONS, ORDERS)
 PARTITIONS = 4
+WAITS_FOR_KAFKA_MS = 120_000  # a broker that a test restarts on a busy machine takes its time
+COMMAND_BOUND = 180  # seconds; a command takes one or two, on a machine that others keep busy many
 SHOP = "shop-1"  # the supplier of these tests
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 ORDER_CREATED = "marketplace.order.created"
@@ -109,7 +112,7 @@ class Road:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), COMMAND_BOUND)
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 
@@ -127,13 +130,16 @@ class Road:
         code, _, err = await self.command("init")
         assert code == 0, err
 
-    async def start(self, *arguments: str, module: str = "") -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, module: str = "", **settings: str) -> asyncio.subprocess.Process:
         """A worker process; it need not be ready when this returns. `module`: of the tests, instead of `program`."""
         program = (module,) if module else self.program
         log = self.folder / f"worker-{len(self.workers)}.log"
+        environment = {**self.environment, **settings}
+        if module:
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
         with log.open("wb") as stderr:
             worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *program, "run", *arguments, env=self.environment, stderr=stderr
+                sys.executable, "-m", *program, "run", *arguments, env=environment, stderr=stderr
             )
         self.workers.append(worker)
         self.logs.append(log)
@@ -314,7 +320,10 @@ def topic_prefix() -> str:
 async def opened_road(stack: Stack, database_url: str, prefix: str, folder: Path) -> AsyncIterator[Road]:
     """Topics and schema are there; no worker runs yet."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=stack.kafka_bootstrap_servers, max_request_size=9 * 1024 * 1024, enable_idempotence=True
+        bootstrap_servers=stack.kafka_bootstrap_servers,
+        max_request_size=9 * 1024 * 1024,
+        enable_idempotence=True,
+        request_timeout_ms=WAITS_FOR_KAFKA_MS,
     )
     await producer.start()
     made = Road(stack, database_url, prefix, producer, folder=folder)

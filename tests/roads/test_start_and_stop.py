@@ -142,6 +142,16 @@ async def test_sigterm_while_the_start_waits_ends_it(road: Road):
     assert await asyncio.wait_for(worker.wait(), 10) == 0
 
 
+async def test_a_log_that_cannot_be_written_holds_up_no_order(road: Road):
+    await road.start(module="system.full_disk_worker")
+    sent = [await road.order(f"O-{i}", "anna") for i in range(20)]
+
+    told = await road.told("enriched-orders", 20)
+
+    assert sorted(order.cause or "" for order in told) == sorted(sent)
+    assert await road.stop() == [0]
+
+
 async def test_one_road_alone_does_only_its_own(road: Road):
     await road.start("--only", "relationships")
     await road.request("nora")

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from relationship_worker.storage.database import transaction
+from relationship_worker.storage.database import SILENT_SECONDS, transaction
 from relationship_worker.storage.positions import Fenced, advance, applied, take_over
 from storage.locks import somebody_waits_for_a_lock
 
@@ -143,3 +144,19 @@ async def test_a_fenced_transaction_leaves_nothing_behind(database):
 
     async with transaction(database) as tx:
         assert await applied(tx) == {(TOPIC, 0): 0, (TOPIC, 1): 0}
+
+
+async def test_a_worker_that_falls_silent_amid_a_transaction_holds_its_successor_up_for_some_seconds_only(database):
+    """Its process is frozen, or its network gone: its connection stays open, and with it what it has locked."""
+    former, _ = await taken(database)
+
+    async def falls_silent() -> None:
+        async with transaction(database) as tx:
+            await advance(tx, former, position=1)
+            positions.append((await asyncio.wait_for(taken(database), 2 * SILENT_SECONDS))[1])
+
+    positions: list[int] = []
+    with pytest.raises(DBAPIError):
+        await falls_silent()
+
+    assert positions == [0]

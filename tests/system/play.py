@@ -70,7 +70,8 @@ def judged(expected: Expectations, played: Played) -> Verdict:
 
 def report(verdict: Verdict, played: Played, examples: int = 5) -> str:
     """What differs, and what went wrong with the playing."""
-    lines = [f"trouble: {trouble}" for trouble in played.troubles] + list(played.struck)
+    lines = [f"trouble: {trouble}" for trouble in played.troubles]
+    lines += [str(struck) for struck in played.struck] + [f"ended by itself: {ended}" for ended in played.ended]
     counts = Counter(record.topic for record in played.reading.committed)
     told = ", ".join(f"{counts[topic]} {topic}" for topic in OUTPUT_TOPICS)
     return "\n".join([*lines, verdict.report(examples), f"{told}; {verdict.not_caught_up} orders were not caught up"])

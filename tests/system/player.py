@@ -1,7 +1,6 @@
 """Plays a plan on a real Kafka, with worker processes of which one is killed and replaced."""
 
 import asyncio
-import signal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,21 +9,25 @@ from random import Random
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
-from model.records import INPUT_TOPICS, Record
+from model.records import Record
 from roads.driving import Road
 from system.blows import Blow
 from system.collector import Collector
+from system.crashes import Crashes
 from system.expectations import Expectations
 from system.judge_corrections import CORRECTED
-from system.plan import PARTITIONS, Round
+from system.plan import Round
+from system.positions import Positions
 from system.reading import Reading, read_back
+from system.shaken_stack import ShakenStack
+from system.striking import Striker, Struck
+from system.workers import Workers
 from waiting import until
 
-ROUND_BOUND = 90.0  # seconds in which a round is done, with a worker that has to be missed before others take over
-END_BOUND = 10.0  # seconds in which a worker has to end that is asked to
+ROUND_BOUND = 300.0  # seconds; beyond it something hangs, however busy the machine
 PATIENT = 30.0  # seconds that orders wait for a partition whose worker was killed: none goes out not caught up
+PORTION_SECONDS = 0.05  # between two portions of what trickles in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,9 @@ class Played:
     rounds: int  # how many were sent
     reading: Reading
     troubles: Sequence[str]
-    struck: Sequence[str]
+    struck: Sequence[Struck]
+    counts: Counter[str]  # what the faults were made of
+    ended: Sequence[str]  # workers that ended by themselves, and why
 
 
 async def play(
@@ -44,15 +49,28 @@ async def play(
     *,
     workers: int,
     freshness_seconds: float = PATIENT,
+    shaken: ShakenStack | None = None,
+    blow_seconds: float = 0.0,
+    crashes: Crashes | None = None,
+    module: str = "",
 ) -> Played:
-    """All rounds, one after the other; ends early where a round isn't done in time."""
+    """All rounds, one after the other; ends early where a round isn't done in time.
+
+    `shaken`: whose servers and ways may be struck too. `blow_seconds`: how long inputs trickle in for each of a round's
+    blows, as long as these last, so that they have something to strike; without it all are sent at once.
+    `crashes`: where workers end amid their work. `module`: of the tests, that starts them in another way.
+    """
     road.settings["RELATIONSHIP_WORKER_FRESHNESS_SECONDS"] = f"{freshness_seconds:g}"
     admin = AIOKafkaAdminClient(bootstrap_servers=road.stack.kafka_bootstrap_servers)
     collector = Collector(road.stack.kafka_bootstrap_servers, road.prefix)
     await admin.start()
     await collector.open()
+    positions = Positions(admin, road)
+    crew = Workers(road, shaken.ways if shaken else (), crashes, module)
+    striker = Striker(crew, positions, Random(expected.plan.seed), shaken)
     try:
-        return await _Player(road, expected, blows, admin, collector).play(workers)
+        player = _Player(road, expected, blows, blow_seconds, collector, positions, crew, striker)
+        return await player.play(workers)
     finally:
         await collector.close()
         await admin.close()
@@ -63,17 +81,17 @@ class _Player:
     road: Road
     expected: Expectations
     blows: Sequence[Blow]
-    admin: AIOKafkaAdminClient
+    blow_seconds: float
     collector: Collector
+    positions: Positions
+    workers: Workers
+    striker: Striker
     troubles: list[str] = field(default_factory=list)
-    struck: list[str] = field(default_factory=list)
-    _victims: list[asyncio.subprocess.Process] = field(default_factory=list)
-    _striking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _ends: Counter[TopicPartition] = field(default_factory=Counter)
+    struck: list[Struck] = field(default_factory=list)
 
     async def play(self, workers: int) -> Played:
         for _ in range(workers):
-            await self.road.start()
+            await self.workers.start()
         sent = 0
         for number, round_ in enumerate(self.expected.plan.rounds):
             sent += 1
@@ -87,33 +105,50 @@ class _Player:
             live=self.collector.records,
             seen_at=self.collector.seen_at,
         )
-        return Played(rounds=sent, reading=reading, troubles=tuple(self.troubles), struck=tuple(self.struck))
+        return Played(
+            rounds=sent,
+            reading=reading,
+            troubles=(*self.troubles, *self.workers.troubles),
+            struck=tuple(self.struck),
+            counts=self.striker.counts,
+            ended=tuple(self.workers.ended),
+        )
 
     async def _round(self, number: int, round_: Round) -> bool:
         """Whether the round was done in time."""
-        striking = [asyncio.create_task(self._strike(blow)) for blow in self.blows if blow.round == number]
+        if self.workers.crashes is not None:
+            self.workers.crashes.begin_round()
+            for worker in self.workers.live:
+                await self.workers.kill(worker)
+                await self.workers.start(instead_of=worker)
+        blows = [blow for blow in self.blows if blow.round == number]
+        striking = [asyncio.create_task(self._strike(blow)) for blow in blows]
+        trickling = self.blow_seconds * len(blows)
+        beside = _mixed(Random(number), round_.early, round_.relationships)
+        total = len(beside) + len(round_.orders)
         try:
-            await self._send(_mixed(Random(number), round_.early, round_.relationships))
-            await self._send(round_.orders)
+            portion = max(1, round(total * PORTION_SECONDS / trickling)) if trickling else total
+            await self._send(beside, portion, striking)
+            await self._send(round_.orders, portion, striking)
+            await asyncio.gather(*striking)
             await until(f"round {number} to be committed", self._is_committed, seconds=ROUND_BOUND)
             wanted = self.expected.by_round[number]
             await until(
                 f"the outputs of round {number}: {dict(wanted)}", lambda: self._has_told(wanted), seconds=ROUND_BOUND
             )
             await until(f"the corrections of round {number}", self._has_corrected, seconds=ROUND_BOUND)
-            await asyncio.gather(*striking)
         except (AssertionError, TimeoutError) as why:
             self.troubles.append(f"{why or 'a blow had no moment to strike'}; there are {dict(self.collector.counts)}")
             return False
         finally:
             for task in striking:
                 task.cancel()
-        return not self._ended_by_themselves()
+        return not self.workers.ended_by_themselves()
 
-    async def _send(self, records: Sequence[Record]) -> None:
-        """Returns once Kafka has acknowledged all of them."""
+    async def _send(self, records: Sequence[Record], portion: int, striking: Sequence[asyncio.Task[None]]) -> None:
+        """In portions, as long as something strikes. Returns once Kafka has acknowledged all of them."""
         sent = []
-        for record in records:
+        for number, record in enumerate(records, start=1):
             topic = self.road.prefix + record.topic
             sent.append(
                 await self.road.producer.send(
@@ -124,82 +159,48 @@ class _Player:
                     headers=list(record.headers),
                 )
             )
-            self._ends[TopicPartition(topic, record.partition)] += 1
+            self.positions.sent[TopicPartition(topic, record.partition)] += 1
+            if number % portion == 0 and not all(task.done() for task in striking):
+                await asyncio.sleep(PORTION_SECONDS)
         for record, metadata in zip(records, await asyncio.gather(*sent), strict=True):
             assert metadata.offset == record.offset, "the topics are this run's alone"
 
     async def _is_committed(self) -> bool:
         """Whether the group has committed all that was sent."""
-        if self._ended_by_themselves():
+        await self._look_at_workers()
+        return await self.positions.all_done()
+
+    async def _look_at_workers(self) -> None:
+        """Where faults are about, a worker that ends by itself is started again."""
+        if self.striker.shaken is not None:
+            await self.workers.start_again()
+        elif self.workers.ended_by_themselves():
             raise AssertionError("a worker has ended by itself")
-        places = [
-            TopicPartition(self.road.prefix + topic, partition)
-            for topic in INPUT_TOPICS
-            for partition in range(PARTITIONS)
-        ]
-        try:
-            committed = await self.admin.list_consumer_group_offsets(self.road.group, partitions=places)
-        except KafkaError as why:
-            if not why.retriable:
-                raise
-            return False
-        done = {place: of.offset for place, of in committed.items()}
-        return all(done.get(place, 0) >= self._ends[place] for place in places)
 
     async def _has_told(self, wanted: Counter[str]) -> bool:
+        await self._look_at_workers()
         if self.collector.failed():
             raise AssertionError("the reader of the outputs has stopped")
         return all(self.collector.counts[topic] >= count for topic, count in wanted.items())
 
     async def _has_corrected(self) -> bool:
         """Whether all facts were followed up: the next round's race with none of these."""
-        if self._ended_by_themselves():
-            raise AssertionError("a worker has ended by itself")
+        await self._look_at_workers()
         to_tell = await self.road.corrections_to_tell()
         return to_tell is not None and self.collector.not_counted[CORRECTED] >= to_tell
 
     async def _strike(self, blow: Blow) -> None:
-        """End a worker amid a round's outputs, and start another one."""
+        """Amid a round's outputs."""
         before = self.expected.by_round[blow.round - 1][blow.topic]
         due = self.expected.by_round[blow.round][blow.topic] - before
         await asyncio.wait_for(self.collector.reached(blow.topic, before + int(due * blow.share)), ROUND_BOUND)
-        async with self._striking:  # whoever is struck next finds the last one replaced
-            live = [worker for worker in self.road.workers if worker not in self._victims]
-            victim = live[0 if blow.gentle else -1]  # SIGTERM means something to those that run, not to a newcomer
-            self._victims.append(victim)
-            if blow.gentle:
-                victim.terminate()
-                await asyncio.wait_for(victim.wait(), END_BOUND)
-                self._judge_end(victim)
-            else:
-                victim.kill()
-                await victim.wait()
-            how = "SIGTERM" if blow.gentle else "SIGKILL"
-            there = self.collector.counts[blow.topic] - before
-            self.struck.append(f"{how} in round {blow.round}, at {there} of {due} {blow.topic}")
-            await self.road.start()
-
-    def _ended_by_themselves(self) -> bool:
-        return any(worker.returncode is not None for worker in self.road.workers if worker not in self._victims)
-
-    def _judge_end(self, worker: asyncio.subprocess.Process) -> None:
-        """A worker that is asked to end exits with 0; one that had not said a word yet may end as any program does."""
-        log = self.road.logs[self.road.workers.index(worker)]
-        had_begun = log.stat().st_size > 0
-        if worker.returncode != 0 and (had_begun or worker.returncode != -signal.SIGTERM):
-            self.troubles.append(f"exit code {worker.returncode}, see {log.name}")
+        self.struck.append(await self.striker.strike(blow.fault, blow.round))
 
     async def _stop(self) -> None:
         """SIGTERM to all; then nothing more can come, and all that was written is read."""
-        if self._ended_by_themselves():
+        if self.workers.ended_by_themselves():
             self.troubles.append("a worker ended by itself")
-        try:
-            await self.road.stop()
-        except TimeoutError:
-            self.troubles.append("a worker did not end within 10 s of SIGTERM")
-        for worker in self.road.workers:
-            if worker not in self._victims:
-                self._judge_end(worker)
+        await self.workers.stop_all()
         await self.collector.mark_ends(self.road.producer)
 
         async def read() -> bool:

@@ -143,8 +143,13 @@ class RelationshipInputs:
         if chance < 0.24:
             return stage.moment(frame.starts - timedelta(days=20), frame.ends)  # shuffled over the rounds
         if chance < 0.255:
-            return stage.now + stage.rng.choice((JUST_TOO_FAR_AHEAD, timedelta(days=stage.rng.randint(1, 400))))
-        if chance < 0.26 and type_ in ("supplier.connection.accepted", "supplier.customer-number.assigned"):
+            far = timedelta(days=stage.rng.randint(1, 400))
+            return stage.now + (stage.rng.choice((JUST_TOO_FAR_AHEAD, far)) if stage.clocks_agree else far)
+        if (
+            chance < 0.26
+            and stage.clocks_agree
+            and type_ in ("supplier.connection.accepted", "supplier.customer-number.assigned")
+        ):
             return stage.now + AHEAD_BUT_TAKEN
         return usual
 

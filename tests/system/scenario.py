@@ -52,6 +52,7 @@ class Size:
     orders: int = 20_000
     relationships: int = 3_000
     inputs: int = 8_000
+    clocks_agree: bool = True  # of the workers
 
 
 def scenario(seed: int, now: datetime, size: Size) -> Plan:
@@ -63,7 +64,7 @@ class _Scenario:
     def __init__(self, seed: int, now: datetime, size: Size) -> None:
         self.seed, self.now, self.size = seed, now, size
         self.rng = Random(seed)
-        self.stage = Stage(rng=self.rng, now=now)
+        self.stage = Stage(rng=self.rng, now=now, clocks_agree=size.clocks_agree)
         self.parties = suppliers(max(4, min(24, size.relationships // 100)))
         self.pairs = pairs(self.rng, self.parties, size.relationships)
         self.settings = SettingsInputs(stage=self.stage)

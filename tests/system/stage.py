@@ -37,6 +37,7 @@ class Stage:
 
     rng: Random
     now: datetime
+    clocks_agree: bool = True  # of the workers; where not, nothing hangs on a quarter of an hour
     model: Model = field(default_factory=Model)
     numbers: Counter[int] = field(default_factory=Counter)  # per pair: how many it was given
     created: dict[str, list[tuple[object, datetime]]] = field(default_factory=dict)  # per supplier: orders' customers

@@ -124,6 +124,7 @@ class Lane:
         self._weight = 0
         self._position = self._done = position
         self._consumer.seek(self.place, position)
+        self._notice_being_out_of_range()
         self._consumer.resume(self.place)
         self._paused = False
         self._lost = False
@@ -143,6 +144,12 @@ class Lane:
         if (self._weight > self._most_waiting or self._unreadable) and not self._paused:
             self._pause()
         self._arrived.set()
+
+    def _notice_being_out_of_range(self) -> None:
+        """Where the partition does not hold the position any more, the client goes to its beginning, in silence. Opened anew,
+        the lane finds out what happened."""
+        state = self._consumer._subscription.subscription.assignment.state_value(self.place)
+        state.await_reset = lambda strategy: self.lost_delivery()
 
     def lost_delivery(self) -> None:
         """What was fetched last did not arrive: nothing more is taken in before the lane is opened anew."""
@@ -223,6 +230,10 @@ class Lane:
         """The group's committed position; None where there is none."""
         position = await self._consumer.committed(self.place)
         return None if position is None else int(position)
+
+    async def set_position(self, position: int) -> None:
+        """Commit the group's first position on the partition. Raises KafkaError."""
+        await self._consumer.commit({self.place: position})
 
     async def bounds(self) -> tuple[int, int]:
         """Where the partition begins and where it ends."""

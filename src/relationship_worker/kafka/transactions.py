@@ -21,6 +21,7 @@ from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
 BATCH_BYTES = 4 * 1024 * 1024  # one produce request; smaller ones cost a round trip each, one after the other
 TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
+OLD_SECONDS = 5.0  # a third of that: what is begun may take as long again to be told, and more
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
 CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself
 RETRY_BACKOFF_MS = 20  # the client's pause while a coordinator moves
@@ -125,6 +126,11 @@ class Transactions:
         offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
         moving = self._producer.send_offsets_to_transaction(offsets, self._kafka.group)
         self._moving = asyncio.create_task(moving)
+
+    @property
+    def is_old(self) -> bool:
+        """True where what is begun may not live until it has been told: the broker ends it after its time-out."""
+        return time.perf_counter() - self._began > OLD_SECONDS
 
     async def tell(
         self,

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from relationship_worker.local.processes import Server, StackUnavailable, cache_folder, free_port, locked
+from relationship_worker.local.processes import START_SECONDS, Server, StackUnavailable, cache_folder, free_port, locked
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
 CLUSTER_ID = "cmVsYXRpb25zaGlwLXdrZQ"  # any 16 bytes; a cluster of one, made anew each time
@@ -73,7 +73,9 @@ class Kafka(Server):
         self.folder.mkdir(parents=True)
         (self.folder / "server.properties").write_text(self._properties())
         format_ = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"]
-        done = subprocess.run(format_, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            format_, cwd=self.folder, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
         if done.returncode:
             raise StackUnavailable(f"Kafka's folder could not be formatted: {done.stderr.strip()[-200:]}")
 

@@ -7,7 +7,7 @@ import subprocess
 import warnings
 from pathlib import Path
 
-from relationship_worker.local.processes import Server, StackUnavailable, free_port
+from relationship_worker.local.processes import START_SECONDS, Server, StackUnavailable, free_port
 
 USER_OF_ROOT = "pgserver"  # PostgreSQL refuses to run as root; the wheel makes this user where it does
 CONNECTIONS = 200  # some workers, their tests and a person with psql
@@ -52,7 +52,7 @@ class Postgres(Server):
             user=self.user,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=START_SECONDS,
             check=False,
         )
         if done.returncode:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-START_SECONDS = 60  # a start takes some seconds; on a busy machine more
+START_SECONDS = 240  # a start takes some seconds; on a machine that others keep busy, minutes
 STOP_SECONDS = 20  # then it is killed
 POLL = 0.02  # seconds
 

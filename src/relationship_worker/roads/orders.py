@@ -22,7 +22,7 @@ from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.kafka.subscribers import Ends
-from relationship_worker.kafka.transactions import Place, Transactions
+from relationship_worker.kafka.transactions import FencedOff, Place, Transactions
 from relationship_worker.messages.envelope import (
     Envelope,
     data_hash,
@@ -114,16 +114,29 @@ class OrdersRoad:
         await self.transactions.open()
         committed = await self.lane.committed()
         first, end = await self.lane.bounds()
-        position = first if committed is None else committed
+        position = await self._first_position(first) if committed is None else committed
         check_position(self.lane, position, first=first, end=end)
         await self._read_progress()
         self.lane.start(position)
+
+    async def _first_position(self, first: int) -> int:
+        """The group has no position on the partition. Where it was worked on before, that would tell all of it again."""
+        partition = self.lane.place.partition
+        async with transaction(self.database) as tx:
+            if await positions.was_begun(tx, ORDERS, partition):
+                raise StopLane(
+                    f"orders-{partition}: the group has no position any more, but the partition was worked on before: the "
+                    "topic was made anew, or the position expired or was deleted (see the README, named stops)"
+                )
+        await self.lane.set_position(first)
+        return first
 
     async def _read_progress(self) -> None:
         partition = self.lane.place.partition
         note = await self.transactions.noted(self.lane.place)
         async with transaction(self.database) as tx:
             told, last = await corrections.bounds(tx, partition)
+            await positions.begin(tx, ORDERS, partition)
         self.corrected = max(told, int(note or 0))
         self.held_back = 0
         if self.corrected > last:
@@ -134,29 +147,46 @@ class OrdersRoad:
 
     async def run_once(self) -> int:
         """Answer what has piled up, in one Kafka transaction. Safe to repeat: the first answer to an order stands."""
+        before = self.lane.position
         batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
         if batch is None:
             return 0
         async with self.room.take(batch.weight):
-            return await self._answer_batch(batch)
+            return await self._answer_batch(batch, before)
 
-    async def _answer_batch(self, batch: Batch) -> int:
+    async def _answer_batch(self, batch: Batch, before: int) -> int:
         since = time.time_ns()
         corrected = await self._corrections_behind(batch.next_position)
+        await self._begin(batch, corrected)
+        asked, set_aside = read_all(self.lane, batch.records, self._read)
+        outcome = await self._answer(asked) if asked else Outcome()
+        outcome.set_aside += set_aside
+        if self.transactions.is_old:
+            await self._begin_anew(batch, corrected, before)
+        await self._tell(outcome, corrected)
+        self._count(batch, outcome, corrected)
+        self._trace(batch, asked, since)
+        self._log(batch, outcome, corrected)
+        return len(batch.records) + len(corrected)
+
+    async def _begin(self, batch: Batch, corrected: Sequence[Waiting]) -> None:
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.begin(
             {self.lane.place: batch.next_position},
             note=str(last) if last else "",
             places=[self._enriched] if batch.records else [],
         )
-        asked, set_aside = read_all(self.lane, batch.records, self._read)
-        outcome = await self._answer(asked) if asked else Outcome()
-        outcome.set_aside += set_aside
-        await self._tell(outcome, corrected)
-        self._count(batch, outcome, corrected)
-        self._trace(batch, asked, since)
-        self._log(batch, outcome, corrected)
-        return len(batch.records) + len(corrected)
+
+    async def _begin_anew(self, batch: Batch, corrected: Sequence[Waiting], before: int) -> None:
+        """The database took so long that Kafka may end what was begun: each time, where it stays slow. The answers are
+        remembered and stand; what is told with them is still to be told, unless another worker has done it."""
+        told = self.corrected
+        await self.transactions.open()
+        committed = await self.lane.committed()
+        await self._read_progress()
+        if (committed, self.corrected) != (before, told):
+            raise FencedOff(f"orders-{self.lane.place.partition} is another worker's now")
+        await self._begin(batch, corrected)
 
     async def close(self) -> None:
         await self.transactions.close()

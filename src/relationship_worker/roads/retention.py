@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage import periods
-from relationship_worker.storage.database import alone, transaction
+from relationship_worker.storage.database import alone, may_be_silent, transaction
 
 log = structlog.get_logger()
 
@@ -25,6 +25,7 @@ class Retention:
     async def run_once(self) -> int:
         """Always 0: there is nothing to do at once again."""
         async with transaction(self.database) as turn:  # touches no table: removing a partition waits for whoever does
+            await may_be_silent(turn)
             if await alone(turn, "retention"):
                 await periods.make(self.database)
                 await self._drop_old()

@@ -15,6 +15,9 @@ Tx = AsyncConnection
 
 OLDEST_RELEASE = 17  # of PostgreSQL; the first to end a transaction by its age, see `periods`
 COMMAND_TIMEOUT = 30  # seconds; a statement takes milliseconds, a dead connection for ever
+SILENT_SECONDS = (
+    15  # amid a transaction; the server ends it then, or a frozen worker's locks would hold up its successor
+)
 ConnectionLost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, TimeoutError)
 """What a statement raises where PostgreSQL is away, restarts or refuses: all of it is tried again."""
 
@@ -37,6 +40,7 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
                 "application_name": "relationship-worker",
                 # Whoever has waited for a lock must see what he waited for, however the database is set.
                 "default_transaction_isolation": "read committed",
+                "idle_in_transaction_session_timeout": f"{SILENT_SECONDS}s",
             },
         },
     )
@@ -64,6 +68,11 @@ async def rows(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) 
 async def run(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -> int:
     """How many rows a statement changed."""
     return (await tx.execute(_text(statement), values or {})).rowcount
+
+
+async def may_be_silent(tx: Tx) -> None:
+    """For a transaction that others do not wait for: the server does not end it for its silence."""
+    await run(tx, "SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 async def alone(tx: Tx, task: str) -> bool:

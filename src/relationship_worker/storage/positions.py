@@ -30,6 +30,22 @@ async def take_over(tx: Tx, topic: str, partition: int, *, first: int) -> tuple[
     return Tenure(topic=topic, partition=partition, epoch=row.epoch), row.position
 
 
+async def was_begun(tx: Tx, topic: str, partition: int) -> bool:
+    """Whether a partition was ever in a worker's hands. For one whose position is kept by Kafka alone."""
+    found = {"topic": topic, "partition": partition}
+    return bool(await rows(tx, "SELECT 1 FROM positions WHERE topic = :topic AND partition = :partition", found))
+
+
+async def begin(tx: Tx, topic: str, partition: int) -> None:
+    """Remember that it was. The position beside it stays 0 and says nothing."""
+    await run(
+        tx,
+        """INSERT INTO positions (topic, partition, position, epoch) VALUES (:topic, :partition, 0, 0)
+           ON CONFLICT DO NOTHING""",
+        {"topic": topic, "partition": partition},
+    )
+
+
 async def advance(tx: Tx, tenure: Tenure, *, position: int) -> None:
     """Move the position and keep its row locked to the commit. Raises Fenced where the partition has another owner."""
     moved = await run(

@@ -1,0 +1,42 @@
+"""Lets workers end at one point of their work after the other, those first that were reached least."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from system.crash_points import EXIT, IN_EPISODES, VARIABLE
+
+AT_ONCE = 12  # points at which a worker may end: not each is reached in each round
+PASSES = 3  # at the most: the first batch is not always the one
+
+
+@dataclass
+class Crashes:
+    """What a run's workers are told, and where they ended."""
+
+    rng: Random
+    each_round: int  # workers that end so; those that are started then just work
+    reached: Counter[int] = field(default_factory=Counter)
+    _left: int = 0
+
+    def begin_round(self) -> None:
+        """So many may end again."""
+        self._left = self.each_round
+
+    def settings(self) -> dict[str, str]:
+        """What the next worker is given."""
+        if self._left <= 0:
+            return {VARIABLE: "{}"}
+        numbers = self.rng.sample(range(len(IN_EPISODES)), k=len(IN_EPISODES))
+        least = sorted(numbers, key=lambda number: self.reached[number])[:AT_ONCE]
+        return {VARIABLE: json.dumps({number: self.rng.randint(1, PASSES) for number in least})}
+
+    def has_ended(self, code: int) -> bool:
+        """Whether that is the exit code of a worker that ended at a point; it is counted."""
+        number = code - EXIT
+        if not 0 <= number < len(IN_EPISODES):
+            return False
+        self.reached[number] += 1
+        self._left -= 1
+        return True
