@@ -199,6 +199,21 @@ async def test_a_removal_that_was_cut_short_is_finished(periods_of_a_spring):
         assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
 
 
+async def test_a_removal_that_was_cut_short_while_it_waited_for_a_reader_is_finished(periods_of_a_spring):
+    database = periods_of_a_spring
+    await answered(database, an_answer(1))
+    for _ in range(5):
+        await next_period(database)
+    async with transaction(database) as tx:
+        [part, *_] = await periods.old_parts(tx, ["answers"], keep=90 * DAY)
+    await begin_to_remove(database, part)
+
+    await retention(database)
+
+    async with transaction(database) as tx:
+        assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
+
+
 async def test_corrections_that_are_not_told_yet_are_kept(periods_of_a_spring):
     database = periods_of_a_spring
     async with transaction(database) as tx:
@@ -357,3 +372,16 @@ async def test_what_was_there_before_there_were_periods_is_moved_into_them(empty
     async with transaction(empty_database) as tx:
         [count] = await rows(tx, "SELECT count(*) AS n, count(DISTINCT period) AS periods FROM repeated_orders")
     assert (count.n, count.periods >= 4) == (5, True)
+
+
+async def begin_to_remove(database, part: periods.Part) -> None:
+    """As `periods.drop` does, which is ended while it waits for somebody who reads."""
+    async with database.connect() as reader, database.connect() as connection:
+        await rows(reader, f"SELECT count(*) FROM {part.table}")
+        remover = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await run(remover, "SET statement_timeout = '300ms'")
+        with pytest.raises(DBAPIError, match="statement timeout"):
+            await run(remover, f"ALTER TABLE {part.table} DETACH PARTITION {part.name} CONCURRENTLY")
+        [begun] = await rows(remover, "SELECT count(*) AS n FROM pg_inherits WHERE inhdetachpending")
+        assert begun.n == 1
+        await connection.invalidate()

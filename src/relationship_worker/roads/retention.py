@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage import periods
-from relationship_worker.storage.database import alone, transaction
+from relationship_worker.storage.database import alone, run, transaction
 
 log = structlog.get_logger()
 
@@ -26,6 +26,8 @@ class Retention:
         """Always 0: there is nothing to do at once again."""
         async with transaction(self.database) as turn:  # touches no table: removing a partition waits for whoever does
             if await alone(turn, "retention"):
+                # A removal that is finished waits for every snapshot, also that of the last query here: this takes none.
+                await run(turn, "SET TRANSACTION READ ONLY")
                 await periods.make(self.database)
                 await self._drop_old()
         return 0
