@@ -374,6 +374,37 @@ async def test_what_was_there_before_there_were_periods_is_moved_into_them(empty
     assert (count.n, count.periods >= 4) == (5, True)
 
 
+async def test_keys_hold_in_each_period_that_was_there_before_they_were_made_anew(empty_database):
+    """Also where a removal was cut short: such a partition can't be altered, and goes as it is."""
+    database = empty_database
+    await migrate(database, to="0006")
+    async with transaction(database) as tx:
+        await run(tx, "SELECT make_period(period_of(period_clock()) - n) FROM generate_series(0, 6) AS n")
+        for ago in range(1, 7):
+            await run(tx, AN_ANSWER, {"ago": ago, "event": f"e-{ago}", "order": f"o-{ago}"})
+        [oldest, *_] = await periods.old_parts(tx, ["answers"], keep=90 * DAY)
+    await begin_to_remove(database, oldest)
+
+    await migrate(database)
+
+    assert await answered(database, an_answer(99, "o-3"), an_answer(98, "o-98"), an_answer(98, "o-97")) == {key(98)}
+    for ago in range(6):
+        for event, order in (("first", "second"), ("second", "first")):
+            with pytest.raises(DBAPIError, match="unique"):
+                async with transaction(database) as tx:
+                    await run(tx, AN_ANSWER, {"ago": ago, "event": "first", "order": "first"})
+                    await run(tx, AN_ANSWER, {"ago": ago, "event": event, "order": order})
+    await retention(database)
+    async with transaction(database) as tx:
+        assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
+
+
+AN_ANSWER = """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, answer, partition, "offset", answered_at,
+                                    period)
+               VALUES (decode(md5(:event), 'hex'), '\\x0102030405060708', 's-1', :order, '"first"', 0, 0, now(),
+                       period_of(period_clock()) - :ago)"""
+
+
 async def begin_to_remove(database, part: periods.Part) -> None:
     """As `periods.drop` does, which is ended while it waits for somebody who reads."""
     async with database.connect() as reader, database.connect() as connection:
