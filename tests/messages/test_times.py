@@ -1,5 +1,6 @@
 """Times as the contract reads and writes them."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import patient
+from model import times as model
 from relationship_worker.messages.times import InvalidTime, read_time, write_time, written_anew
 
 
@@ -63,12 +65,35 @@ def test_a_time_with_an_offset_is_read_and_cut_to_microseconds(text, instant):
             "2026-03-02T12:00:0\u0660Z",
             "2026-03-02T12:00:00\u221201:00",
         ),
+        *("2026-03-02T12:00:Z\0.123Z", "2026-03-02T12:00:00.1Z\0Z", '2026-03-02T12:00:00.Z\0"Z'),
         *("2026-03-02T12:00:00UTC", "2026-03-02T12:00:00Europe/Berlin", "2026-03-02T12:00:00Z[UTC]", "1772452800"),
     ],
 )
 def test_what_is_no_time_with_an_offset_is_refused(text):
     with pytest.raises(InvalidTime):
         read_time(text)
+
+
+def read_or_refused(text: str) -> datetime | None:
+    try:
+        return read_time(text)
+    except InvalidTime:
+        return None
+
+
+def test_texts_that_are_nearly_times_are_read_or_refused_as_the_model_reads_them():
+    """Thousands of them, each with some characters changed; the seed is the message."""
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    whole = ["2026-03-02T12:00:00.123Z", "2199-12-31T23:59:59.999Z", "2000-01-01T00:00:00Z", "2026-03-02T12:00:00.5+01:00"]
+    pieces = [*'0123456789-:.,TtZz+W "\0\u0661\uff11', "Z\0", "+0", "00"]
+    for _ in range(15_000):
+        changed = rng.choice(whole)
+        for piece in rng.choices(pieces, k=rng.choice((1, 2, 3))):
+            at = rng.randrange(len(changed))
+            changed = changed[:at] + piece + changed[at + len(piece) :]
+
+        assert read_or_refused(changed) == model.read_time(changed), f"seed {seed}: {changed!a}"
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,21 @@ async def test_a_removal_that_was_cut_short_is_finished(periods_of_a_spring):
         assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
 
 
+async def test_a_removal_that_was_cut_short_while_it_waited_for_a_reader_is_finished(periods_of_a_spring):
+    database = periods_of_a_spring
+    await answered(database, an_answer(1))
+    for _ in range(5):
+        await next_period(database)
+    async with transaction(database) as tx:
+        [part, *_] = await periods.old_parts(tx, ["answers"], keep=90 * DAY)
+    await begin_to_remove(database, part)
+
+    await retention(database)
+
+    async with transaction(database) as tx:
+        assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
+
+
 async def test_corrections_that_are_not_told_yet_are_kept(periods_of_a_spring):
     database = periods_of_a_spring
     async with transaction(database) as tx:
@@ -357,3 +372,47 @@ async def test_what_was_there_before_there_were_periods_is_moved_into_them(empty
     async with transaction(empty_database) as tx:
         [count] = await rows(tx, "SELECT count(*) AS n, count(DISTINCT period) AS periods FROM repeated_orders")
     assert (count.n, count.periods >= 4) == (5, True)
+
+
+async def test_keys_hold_in_each_period_that_was_there_before_they_were_made_anew(empty_database):
+    """Also where a removal was cut short: such a partition can't be altered, and goes as it is."""
+    database = empty_database
+    await migrate(database, to="0006")
+    async with transaction(database) as tx:
+        await run(tx, "SELECT make_period(period_of(period_clock()) - n) FROM generate_series(0, 6) AS n")
+        for ago in range(1, 7):
+            await run(tx, AN_ANSWER, {"ago": ago, "event": f"e-{ago}", "order": f"o-{ago}"})
+        [oldest, *_] = await periods.old_parts(tx, ["answers"], keep=90 * DAY)
+    await begin_to_remove(database, oldest)
+
+    await migrate(database)
+
+    assert await answered(database, an_answer(99, "o-3"), an_answer(98, "o-98"), an_answer(98, "o-97")) == {key(98)}
+    for ago in range(6):
+        for event, order in (("first", "second"), ("second", "first")):
+            with pytest.raises(DBAPIError, match="unique"):
+                async with transaction(database) as tx:
+                    await run(tx, AN_ANSWER, {"ago": ago, "event": "first", "order": "first"})
+                    await run(tx, AN_ANSWER, {"ago": ago, "event": event, "order": order})
+    await retention(database)
+    async with transaction(database) as tx:
+        assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
+
+
+AN_ANSWER = """INSERT INTO answers (event_key, data_hash, supplier_id, order_id, answer, partition, "offset", answered_at,
+                                    period)
+               VALUES (decode(md5(:event), 'hex'), '\\x0102030405060708', 's-1', :order, '"first"', 0, 0, now(),
+                       period_of(period_clock()) - :ago)"""
+
+
+async def begin_to_remove(database, part: periods.Part) -> None:
+    """As `periods.drop` does, which is ended while it waits for somebody who reads."""
+    async with database.connect() as reader, database.connect() as connection:
+        await rows(reader, f"SELECT count(*) FROM {part.table}")
+        remover = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await run(remover, "SET statement_timeout = '300ms'")
+        with pytest.raises(DBAPIError, match="statement timeout"):
+            await run(remover, f"ALTER TABLE {part.table} DETACH PARTITION {part.name} CONCURRENTLY")
+        [begun] = await rows(remover, "SELECT count(*) AS n FROM pg_inherits WHERE inhdetachpending")
+        assert begun.n == 1
+        await connection.invalidate()

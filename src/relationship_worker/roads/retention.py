@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage import periods
-from relationship_worker.storage.database import alone, may_be_silent, transaction
+from relationship_worker.storage.database import alone, may_be_silent, run, transaction
 
 log = structlog.get_logger()
 
@@ -27,6 +27,8 @@ class Retention:
         async with transaction(self.database) as turn:  # touches no table: removing a partition waits for whoever does
             await may_be_silent(turn)
             if await alone(turn, "retention"):
+                # A removal that is finished waits for every snapshot, also that of the last query here: this takes none.
+                await run(turn, "SET TRANSACTION READ ONLY")
                 await periods.make(self.database)
                 await self._drop_old()
         return 0

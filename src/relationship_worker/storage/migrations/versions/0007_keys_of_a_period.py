@@ -51,5 +51,5 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_unique_{number}")
         op.execute(
             f"SELECT add_keys('{table}', c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-            f"WHERE i.inhparent = '{table}'::regclass"
+            f"WHERE i.inhparent = '{table}'::regclass AND NOT i.inhdetachpending"  # a removal that was cut short: it goes
         )
