@@ -85,7 +85,12 @@ def test_texts_that_are_nearly_times_are_read_or_refused_as_the_model_reads_them
     """Thousands of them, each with some characters changed; the seed is the message."""
     seed = random.randrange(2**32)
     rng = random.Random(seed)
-    whole = ["2026-03-02T12:00:00.123Z", "2199-12-31T23:59:59.999Z", "2000-01-01T00:00:00Z", "2026-03-02T12:00:00.5+01:00"]
+    whole = [
+        "2026-03-02T12:00:00.123Z",
+        "2199-12-31T23:59:59.999Z",
+        "2000-01-01T00:00:00Z",
+        "2026-03-02T12:00:00.5+01:00",
+    ]
     pieces = [*'0123456789-:.,TtZz+W "\0\u0661\uff11', "Z\0", "+0", "00"]
     for _ in range(15_000):
         changed = rng.choice(whole)

@@ -374,6 +374,12 @@ async def test_what_was_there_before_there_were_periods_is_moved_into_them(empty
     assert (count.n, count.periods >= 4) == (5, True)
 
 
+async def insert_two(database, ago: int, event: str, order: str) -> None:
+    async with transaction(database) as tx:
+        await run(tx, AN_ANSWER, {"ago": ago, "event": "first", "order": "first"})
+        await run(tx, AN_ANSWER, {"ago": ago, "event": event, "order": order})
+
+
 async def test_keys_hold_in_each_period_that_was_there_before_they_were_made_anew(empty_database):
     """Also where a removal was cut short: such a partition can't be altered, and goes as it is."""
     database = empty_database
@@ -391,9 +397,7 @@ async def test_keys_hold_in_each_period_that_was_there_before_they_were_made_ane
     for ago in range(6):
         for event, order in (("first", "second"), ("second", "first")):
             with pytest.raises(DBAPIError, match="unique"):
-                async with transaction(database) as tx:
-                    await run(tx, AN_ANSWER, {"ago": ago, "event": "first", "order": "first"})
-                    await run(tx, AN_ANSWER, {"ago": ago, "event": event, "order": order})
+                await insert_two(database, ago, event, order)
     await retention(database)
     async with transaction(database) as tx:
         assert await periods.old_parts(tx, ["answers"], keep=90 * DAY) == []
