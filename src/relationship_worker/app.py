@@ -38,6 +38,7 @@ from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
 from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention
+from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.deciding import Deciding
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
@@ -259,6 +260,7 @@ class Worker:
             known=self._known,
             room=self._room,
             freshness_seconds=self._settings.freshness_seconds,
+            breaker=self._breaker(lane),
         )
         await keep_running(lane, road)
 
@@ -269,12 +271,22 @@ class Worker:
             database=self._database,
             deciding=self._deciding,
             bell=self._bell,
+            breaker=self._breaker(lane),
         )
         await keep_running(lane, road)
 
     async def _relay(self, lane: Lane) -> None:
         road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
         await keep_running(lane, road)
+
+    def _breaker(self, lane: Lane) -> Breaker:
+        return Breaker(
+            database=self._database,
+            topic=self._kafka.plain(lane.place.topic),
+            partition=lane.place.partition,
+            percent=self._settings.breaker_percent,
+            of=self._settings.breaker_records,
+        )
 
     def _transactions(self, lane: Lane) -> Transactions:
         """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""

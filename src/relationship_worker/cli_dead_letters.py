@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from relationship_worker.roads.acting import Person
     from relationship_worker.views.dead_letters import Asked
 
+WHICH = "which? Name dead letters, or say --topic, --reason, --supplier, or --all"
 app = typer.Typer(help="What was set aside: find it, correct it, replay it or give it up.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -44,14 +45,18 @@ def list_(
 ) -> None:
     """Dead letters that nobody has dealt with yet, the longest set aside first: why, since when, what they hold back."""
     from relationship_worker.roads import replaying
+    from relationship_worker.storage import stopped_partitions
     from relationship_worker.views import dead_letter_pages, dead_letters
+    from relationship_worker.views.reading import reading
 
     async def shown(kafka: "Connection", database: "AsyncEngine") -> None:
         which = dead_letters.asked(topic=topic, reason=reason, supplier_id=supplier, finished_too=finished_too)
         found = await dead_letters.page(
             kafka, database, which, limit=dead_letters.read_limit(limit), after=after, progress=_progress("read")
         )
-        dead_letter_pages.show_list(found, unsent=await replaying.unsent(database), as_json=as_json)
+        async with reading(database) as tx:
+            stopped = await stopped_partitions.stopped(tx)
+        dead_letter_pages.show_list(found, unsent=await replaying.unsent(database), stopped=stopped, as_json=as_json)
 
     _do(shown)
 
@@ -151,14 +156,17 @@ def replay(
 ) -> None:
     """Send dead letters back to where they came from, in order, each once; called again it goes on where it was ended."""
     from relationship_worker.cli_replay import Replay, tried
+    from relationship_worker.roads import replaying
     from relationship_worker.views import dead_letter_outcomes, dead_letters
 
     if unsent not in (None, "send", "forget"):
         fail(f"--unsent takes send or forget, not {unsent}", USAGE)
-    selected = ids or topic or reason or supplier or every
-    which = _selection(ids, topic, reason, supplier, every=every) if selected or unsent is None else None
+    selected = bool(ids or topic or reason or supplier or every)
+    which = _selection(ids, topic, reason, supplier, every=every) if selected else None
 
     async def done(kafka: "Connection", database: "AsyncEngine") -> None:
+        if which is None and (dry_run or not await replaying.unsent(database)):
+            fail(WHICH, USAGE)
         if which is not None and which.places is not None:
             await dead_letters.find_all(kafka, database, list(which.places), _progress("read"))
         if dry_run and which is not None:
@@ -175,6 +183,31 @@ def replay(
     _do(done)
 
 
+@app.command("go-on")
+def go_on(
+    partition: Annotated[str, typer.Argument(help="TOPIC:PARTITION, as `dead-letters list` shows it.")],
+    as_json: Json = False,
+) -> None:
+    """Let a partition go on that stands still because most of what it brought was bad; within 30 seconds it does."""
+    from relationship_worker.messages.dead_letters import read_place
+    from relationship_worker.storage import stopped_partitions
+    from relationship_worker.storage.database import transaction
+    from relationship_worker.views import dead_letter_outcomes
+    from relationship_worker.views.reading import NotThere
+
+    place = read_place(f"{partition}:0")
+    if place is None:
+        fail(f"a partition is named TOPIC:PARTITION, not {partition}", USAGE)
+
+    async def done(_: "Connection", database: "AsyncEngine") -> None:
+        async with transaction(database) as tx:
+            if not await stopped_partitions.go_on(tx, place.topic, place.partition):
+                raise NotThere(f"the partition {partition} does not stand still")
+        dead_letter_outcomes.show_going_on(partition, as_json=as_json)
+
+    _do(done)
+
+
 def _selection(
     ids: list[str] | None, topic: str | None, reason: str | None, supplier: str | None, *, every: bool
 ) -> "Asked":
@@ -186,7 +219,7 @@ def _selection(
     if ids:
         return dead_letters.Asked(places=_places(ids))
     if not (topic or reason or supplier or every):
-        fail("which? Name dead letters, or say --topic, --reason, --supplier, or --all", USAGE)
+        fail(WHICH, USAGE)
     try:
         return dead_letters.asked(topic=topic, reason=reason, supplier_id=supplier)
     except dead_letters.BadQuestion as why:
@@ -248,15 +281,17 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") 
     from relationship_worker.kafka.topics import TopicsMissing
     from relationship_worker.kafka.transactions import Doubt
     from relationship_worker.roads.acting import CannotAct
-    from relationship_worker.storage.database import open_database
+    from relationship_worker.storage.database import ConnectionLost, open_database
     from relationship_worker.views.dead_letters import BadQuestion
-    from relationship_worker.views.reading import CannotRead, NotThere
+    from relationship_worker.views.reading import CannotRead, NotThere, missing, reading
 
     now = settings_now()
 
     async def done() -> None:
         database = open_database(now.database_url.get_secret_value(), connections=2)
         try:
+            async with reading(database):
+                pass  # a database that is away, or a schema of another version, is said at once
             await work(kafka_of(now), database)
         finally:
             await database.dispose()
@@ -273,5 +308,7 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") 
         fail(f"{why}: call it again, it goes on where it was ended", MISSING)
     except KafkaError as why:
         fail(f"Kafka at {now.kafka_bootstrap_servers} can't be reached ({type(why).__name__}): is it running?", MISSING)
+    except ConnectionLost as why:
+        fail(f"{missing(why)} Call it again: it goes on where it was ended", MISSING)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

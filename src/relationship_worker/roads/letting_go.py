@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import structlog
 from aiokafka import TopicPartition
@@ -75,7 +75,7 @@ class LettingGo:
         failed = await held_back.failed_input(tx, going_on)
         self.in_hand = [failed] if failed is not None else []
         assert failed is not None, "it is there until it is replayed or discarded"
-        said = await self._decide_again(tx, await _as_edited(tx, failed, going_on.since), now=now)
+        said = await self._decide_again(tx, await _as_edited(tx, failed), now=now)
         if said is not None:
             await held_back.wait_again(tx, going_on.pair, said)
             log.warning("replay_refused", says=said, **_names(going_on))
@@ -160,14 +160,12 @@ class LettingGo:
         return FetchedRecord(place, held.place.offset, held.key, held.value, head_of(held.headers))
 
 
-async def _as_edited(tx: Tx, failed: HeldInput, since: datetime) -> HeldInput:
+async def _as_edited(tx: Tx, failed: HeldInput) -> HeldInput:
     """As a person has corrected it, where somebody has."""
     acts = (await dead_letter_acts.acts_on(tx, [failed.place])).get(failed.place, [])
-    a_millisecond = timedelta(milliseconds=1)  # as exact as Kafka's times are, and so when the letter was set aside
-    last = dead_letter_acts.newest(acts, letter_at=since - a_millisecond)
-    if last is None or last.act is not Act.EDITED:
+    if not acts or acts[-1].act is not Act.EDITED:
         return failed
-    return replace(failed, value=last.value, headers=last.headers or [])
+    return replace(failed, value=acts[-1].value, headers=acts[-1].headers or [])
 
 
 def _names(one: Hold) -> dict[str, object]:

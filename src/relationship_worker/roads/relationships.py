@@ -16,6 +16,7 @@ from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.messages.envelope import Reason
 from relationship_worker.messages.incoming import ErasureInput
+from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.deciding import Deciding, read_arrived
 from relationship_worker.roads.desk import Arrived
 from relationship_worker.roads.relay import Bell
@@ -40,6 +41,7 @@ class RelationshipsRoad:
     database: AsyncEngine
     deciding: Deciding
     bell: Bell
+    breaker: Breaker
     tenure: Tenure | None = None
 
     @property
@@ -49,6 +51,7 @@ class RelationshipsRoad:
 
     async def open(self) -> None:
         """Fence the former owner; the truth about the position is in PostgreSQL."""
+        await self.breaker.check()
         committed = await self.lane.committed()
         first, end = await self.lane.bounds()
         async with transaction(self.database) as tx:
@@ -98,6 +101,7 @@ class RelationshipsRoad:
                 told=told,
                 dead_letters=Counter(why.reason for _, why in set_aside),
             )
+        await self.breaker.count(batch.records, set_aside)
         return len(batch.records)
 
     async def close(self) -> None:

@@ -78,12 +78,6 @@ async def acts_on(tx: Tx, places: Collection[Place]) -> dict[Place, list[Done]]:
     return done
 
 
-def newest(acts: Sequence[Done], *, letter_at: datetime) -> Done | None:
-    """The last act on a letter; one on an older letter of the same place doesn't count."""
-    counting = [one for one in acts if one.letter_at >= letter_at]
-    return counting[-1] if counting else None
-
-
 def _places(places: Sequence[Place]) -> dict[str, Any]:
     return {
         "topics": [place.topic for place in places],

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from relationship_worker.messages.dead_letters import Letter, Place, supplier_of
@@ -12,8 +12,6 @@ from relationship_worker.storage.database import Tx
 from relationship_worker.storage.dead_letter_acts import Act, Done
 from relationship_worker.storage.held_back import Hold, Step
 from relationship_worker.storage.records import HeaderList
-
-A_MILLISECOND = timedelta(milliseconds=1)  # as exact as Kafka's times are
 
 
 class State(StrEnum):
@@ -92,8 +90,6 @@ async def cases(tx: Tx, letters: Sequence[Letter]) -> list[Case]:
 
 def _case(letter: Letter, acts: Sequence[Done], hold: Hold | None) -> Case:
     counting = [one for one in acts if one.letter_at >= letter.at]
-    if hold is not None and letter.at < hold.since - A_MILLISECOND:
-        hold = None  # an older letter of the same place
     return Case(letter=letter, acts=counting, hold=hold)
 
 

@@ -63,6 +63,16 @@ def show_discarded(gone: Sequence[Place], *, as_json: bool) -> None:
     page.print()
 
 
+def show_going_on(partition: str, *, as_json: bool) -> None:
+    """Print that a partition may go on."""
+    if as_json:
+        print_json({"goes_on": partition})
+        return
+    page = Page()
+    page.line(f"{partition} goes on within 30 seconds")
+    page.print()
+
+
 def show_edited(case: Case, would: dict[str, Any], *, as_json: bool) -> None:
     """Print what an edited letter would make."""
     if as_json:

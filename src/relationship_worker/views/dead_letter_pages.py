@@ -9,19 +9,29 @@ from relationship_worker.storage.dead_letter_acts import Done
 from relationship_worker.storage.dead_letter_cases import Case
 from relationship_worker.storage.held_back import Hold
 from relationship_worker.storage.records import HeaderList
+from relationship_worker.storage.stopped_partitions import StoppedPartition
 from relationship_worker.views import dead_letters
 from relationship_worker.views.screen import Page, print_json, when
 
 HIDDEN = "hidden: it can't be read, so nothing in it can be masked (--reveal shows it)"
 
 
-def show_list(found: dead_letters.Page, *, unsent: int, as_json: bool) -> None:
-    """Print one page of the list."""
+def show_list(found: dead_letters.Page, *, unsent: int, stopped: Sequence[StoppedPartition], as_json: bool) -> None:
+    """Print one page of the list, and first what stands still because of dead letters."""
     if as_json:
         listed = [as_json_object(case) for case in found.cases]
-        print_json({"dead_letters": listed, "next": found.next, "unsent_replays": unsent})
+        standing = [
+            {"topic": one.topic, "partition": one.partition, "since": one.since, "bad": one.bad, "of": one.of}
+            for one in stopped
+        ]
+        print_json({"dead_letters": listed, "next": found.next, "unsent_replays": unsent, "stopped": standing})
         return
     page = Page()
+    for one in stopped:
+        page.line(
+            f"{one.topic}:{one.partition} stands still since {when(one.since)}: {one.bad} of {one.of} records were bad; "
+            f"`dead-letters go-on {one.topic}:{one.partition}`"
+        )
     if unsent:
         page.line(f"{unsent} replays were begun and may not be sent: `dead-letters replay` finishes them")
     if not found.cases:

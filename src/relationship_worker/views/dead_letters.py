@@ -82,8 +82,6 @@ async def find(
     Raises CannotRead, KafkaError, TopicsMissing.
     """
     seen: set[Place] = set()
-    async with reading(database):
-        pass  # a database that is away is said at once
     async for piece in letters(kafka, since=since):
         some = [letter for letter in piece.letters if which.fits(letter)]
         seen |= {letter.place for letter in some if letter.reason == Reason.PROCESSING_FAILED}
