@@ -49,11 +49,15 @@ def list_(
     from relationship_worker.views import dead_letter_pages, dead_letters
     from relationship_worker.views.reading import reading
 
-    async def shown(kafka: "Connection", database: "AsyncEngine") -> None:
+    try:
         which = dead_letters.asked(topic=topic, reason=reason, supplier_id=supplier, finished_too=finished_too)
-        found = await dead_letters.page(
-            kafka, database, which, limit=dead_letters.read_limit(limit), after=after, progress=_progress("read")
-        )
+        size = dead_letters.read_limit(limit)
+        behind = dead_letters.read_cursor(which, after) if after is not None else None
+    except dead_letters.BadQuestion as why:
+        fail(str(why), USAGE)
+
+    async def shown(kafka: "Connection", database: "AsyncEngine") -> None:
+        found = await dead_letters.page(kafka, database, which, limit=size, behind=behind, progress=_progress("read"))
         async with reading(database) as tx:
             stopped = await stopped_partitions.stopped(tx)
         dead_letter_pages.show_list(found, unsent=await replaying.unsent(database), stopped=stopped, as_json=as_json)
@@ -70,8 +74,10 @@ def show(
     """One dead letter: headers and value, what it holds back, and what was done about it."""
     from relationship_worker.views import dead_letter_pages, dead_letters
 
+    places = _places([id_])
+
     async def shown(kafka: "Connection", database: "AsyncEngine") -> None:
-        [case] = await dead_letters.find_all(kafka, database, _places([id_]), _progress("read"))
+        [case] = await dead_letters.find_all(kafka, database, places, _progress("read"))
         dead_letter_pages.show_case(case, reveal=reveal, as_json=as_json)
 
     _do(shown)
@@ -97,8 +103,10 @@ def edit(
     if new_value is None and new_headers is None:
         fail("edit takes --value FILE, --headers FILE or both", USAGE)
 
+    places = _places([id_])
+
     async def done(kafka: "Connection", database: "AsyncEngine") -> None:
-        [case] = await dead_letters.find_all(kafka, database, _places([id_]), _progress("read"))
+        [case] = await dead_letters.find_all(kafka, database, places, _progress("read"))
         edited = await acting.edit(database, case, _person(by, why), value=new_value, headers=new_headers)
         would = await trying.would_make(kafka, database, edited)
         dead_letter_outcomes.show_edited(edited, would, as_json=as_json)
@@ -282,7 +290,6 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") 
     from relationship_worker.kafka.transactions import Doubt
     from relationship_worker.roads.acting import CannotAct
     from relationship_worker.storage.database import ConnectionLost, open_database
-    from relationship_worker.views.dead_letters import BadQuestion
     from relationship_worker.views.reading import CannotRead, NotThere, missing, reading
 
     now = settings_now()
@@ -298,8 +305,6 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") 
 
     try:
         asyncio.run(done())
-    except BadQuestion as why:
-        fail(str(why), USAGE)
     except (NotThere, CannotAct) as why:
         fail(str(why), NOT_THERE)
     except (CannotRead, TopicsMissing) as why:

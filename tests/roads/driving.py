@@ -109,7 +109,7 @@ class Road:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), 180)  # far above what any takes
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 

@@ -117,10 +117,9 @@ class Page:
 
 
 async def page(
-    kafka: Connection, database: AsyncEngine, which: Asked, *, limit: int, after: str | None, progress: Progress
+    kafka: Connection, database: AsyncEngine, which: Asked, *, limit: int, behind: Key | None, progress: Progress
 ) -> Page:
-    """One page, the longest set aside first. Raises BadQuestion and what `find` raises."""
-    behind = _read_cursor(which, after) if after is not None else None
+    """One page, the longest set aside first. Raises what `find` raises."""
     since = behind[0] if behind is not None else BEGINNING
     oldest: list[tuple[Key, Case]] = []
     async for some in find(kafka, database, which, since=since, progress=progress):
@@ -150,7 +149,8 @@ def _write_cursor(which: Asked, key: Key) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).rstrip(b"=").decode()
 
 
-def _read_cursor(which: Asked, text: str) -> Key:
+def read_cursor(which: Asked, text: str) -> Key:
+    """Behind which letter a page begins. Raises BadQuestion."""
     try:
         data = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(data, type=_Cursor)
