@@ -18,10 +18,10 @@ from relationship_worker.messages.outgoing import dead_letter
 HEADERS = [("ce_id", b"e-1"), ("x", None), ("deadletter-reason", b"from before"), ("x", b"\xff")]
 
 
-def a_letter(value: bytes | None = b"{", reason: Reason = Reason.INVALID_JSON) -> Letter:
+def a_letter(value: bytes | None = b"{", reason: Reason = Reason.INVALID_JSON, detail: str = "is not JSON") -> Letter:
     """As the worker writes it and the commands read it."""
     message = dead_letter(
-        InvalidMessage(reason, "is not JSON"),
+        InvalidMessage(reason, detail),
         topic="orders",
         partition=3,
         offset=17,
@@ -53,6 +53,7 @@ def test_a_letter_without_a_value_can_be_replayed_only_where_that_is_why_it_was_
     assert a_letter(None, Reason.EMPTY_VALUE).lacks_value is False
     assert a_letter(None, Reason.TOO_LARGE).lacks_value is True
     assert a_letter(b"", Reason.EMPTY_VALUE).lacks_value is False
+    assert a_letter(None, Reason.EMPTY_VALUE, "its headers do not fit this topic and were left out").lacks_value is True
 
 
 def test_a_place_is_written_and_read():

@@ -12,6 +12,7 @@ from relationship_worker.messages.envelope import Headers, Reason, is_structured
 from relationship_worker.messages.outgoing import INPUT_TOPICS
 
 PREFIX = "deadletter-"
+LEFT_OUT = "left out"  # in a letter's detail, where not all of the record is in it
 _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):(\d{1,9}):(\d{1,18})", re.ASCII)
 _TEXT = msgspec.json.Decoder(str)
 
@@ -49,8 +50,8 @@ class Letter:
 
     @property
     def lacks_value(self) -> bool:
-        """Its value did not fit, or was erased: only an edited one can be replayed."""
-        return self.value is None and self.reason != Reason.EMPTY_VALUE
+        """Its value, or more of it, did not fit or was erased: only an edited one can be replayed."""
+        return LEFT_OUT in self.detail or (self.value is None and self.reason != Reason.EMPTY_VALUE)
 
 
 def read_letter(

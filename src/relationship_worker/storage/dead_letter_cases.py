@@ -68,7 +68,7 @@ class Case:
     @property
     def lacks_value(self) -> bool:
         """There is nothing to be replayed."""
-        return self.letter.lacks_value and self.value is None
+        return self.letter.lacks_value if self.edited is None else self.edited.value is None
 
     @property
     def supplier_id(self) -> str | None:
