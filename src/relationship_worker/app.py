@@ -37,7 +37,9 @@ from relationship_worker.kafka.topics import (
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
-from relationship_worker.roads import corrections, parked_decisions, relay, reminders, retention
+from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention
+from relationship_worker.roads.breaker import Breaker
+from relationship_worker.roads.deciding import Deciding
 from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
@@ -184,6 +186,7 @@ class Worker:
         self._counts = counts
         self._partitioner = Partitioner(counts)
         self._outbox_lanes = counts[kafka.outbox_topic]
+        self._deciding = Deciding(kafka=kafka, partitioner=self._partitioner, outbox_lanes=self._outbox_lanes)
         self._bell = Bell(engine)
         self._known = KnownFacts()
         self._room = Room()
@@ -257,6 +260,7 @@ class Worker:
             known=self._known,
             room=self._room,
             freshness_seconds=self._settings.freshness_seconds,
+            breaker=self._breaker(lane),
         )
         await keep_running(lane, road)
 
@@ -265,15 +269,24 @@ class Worker:
             lane=lane,
             kafka=self._kafka,
             database=self._database,
-            partitioner=self._partitioner,
-            outbox_lanes=self._outbox_lanes,
+            deciding=self._deciding,
             bell=self._bell,
+            breaker=self._breaker(lane),
         )
         await keep_running(lane, road)
 
     async def _relay(self, lane: Lane) -> None:
         road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
         await keep_running(lane, road)
+
+    def _breaker(self, lane: Lane) -> Breaker:
+        return Breaker(
+            database=self._database,
+            topic=self._kafka.plain(lane.place.topic),
+            partition=lane.place.partition,
+            percent=self._settings.breaker_percent,
+            of=self._settings.breaker_records,
+        )
 
     def _transactions(self, lane: Lane) -> Transactions:
         """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""
@@ -300,6 +313,10 @@ class Worker:
                 grace=timedelta(hours=self._settings.parked_hours),
             )
             self._every(parked_decisions.TICK, "parked decisions", grace.run_once)
+            letting = letting_go.LettingGo(
+                database=self._database, kafka=self._kafka, deciding=self._deciding, bell=self._bell
+            )
+            self._every(letting_go.TICK, "held back", letting.run_once)
             corrector = corrections.Corrector(database=self._database, bell=self._bell)
             self._every(corrections.TICK, "corrections", corrector.run_once)
         kept = retention.Retention(

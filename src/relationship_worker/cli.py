@@ -3,27 +3,27 @@
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relationship_worker.settings import InvalidSetting, Settings, environment_name, read_settings
+from relationship_worker import cli_dead_letters
+from relationship_worker.command_line import MISSING, NOT_THERE, USAGE
+from relationship_worker.command_line import fail as _fail
+from relationship_worker.command_line import kafka_of as _kafka
+from relationship_worker.command_line import settings_now as _settings
+from relationship_worker.settings import Settings, environment_name
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from relationship_worker.kafka.connection import Connection
     from relationship_worker.views.shadow import Report
 
-NOT_THERE = 1  # exit code: what is asked for is not stored
 DIFFERENT = 1  # exit code: a shadow run has found orders that would be told another number
-USAGE = 2  # exit code: a setting or an argument makes no sense
-MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
 
 app = typer.Typer(
     help="Keeps supplier-customer relationships and puts the right customer number onto every order.",
@@ -31,6 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_dead_letters.app, name="dead-letters")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Supplier = Annotated[str, typer.Option(help="The supplier's id.")]
 
@@ -243,13 +244,6 @@ def demo(
     play_demo(keep=keep)
 
 
-def _settings() -> Settings:
-    try:
-        return read_settings()
-    except InvalidSetting as why:
-        _fail(str(why), USAGE)
-
-
 def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -288,16 +282,3 @@ def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", 
         _fail(str(why), MISSING)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-def _kafka(now: Settings) -> "Connection":
-    from relationship_worker.kafka.connection import Connection
-
-    return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
-
-
-def _fail(line: str, code: int) -> NoReturn:
-    from relationship_worker.views.screen import visible
-
-    print(f"relationship-worker: {visible(line)}", file=sys.stderr)
-    raise typer.Exit(code)

@@ -52,6 +52,15 @@ class Settings(BaseSettings):
     inbox_days: int = Field(
         default=90, ge=1, le=3650, description="days that the ids of requests and decisions are kept, at least"
     )
+    breaker_percent: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="percent of a partition's last records: where more are dead letters, it stands still; 0: never",
+    )
+    breaker_records: int = Field(
+        default=200, ge=10, le=10_000, description="how many of a partition's last records the breaker looks at"
+    )
     database_connections: int = Field(
         default=10, ge=2, le=100, description="PostgreSQL connections of a process, at most"
     )

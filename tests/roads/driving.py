@@ -245,7 +245,7 @@ class Road:
         return None if row.facts else int(row.corrections)
 
     async def read(self, topic: str, *, isolation: str = "read_committed") -> list[Told]:
-        """All records of an output topic, by partition."""
+        """All records of a topic, by partition."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.stack.kafka_bootstrap_servers,
             isolation_level=isolation,
@@ -265,7 +265,7 @@ class Road:
                     found.extend(records)
         finally:
             await consumer.stop()
-        for r in found:
+        for r in found if topic not in INPUTS else []:
             check_output(topic, list(r.headers), r.value, key=r.key)  # whatever comes out fits the published contract
         return [
             Told(topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp / 1000)

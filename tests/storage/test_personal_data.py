@@ -4,7 +4,7 @@ import asyncio
 
 from builders import NOON, a_version, minutes_after_noon
 from relationship_worker.domain.relationship import Relationship, State
-from relationship_worker.messages.outgoing import DEAD_LETTERS, RELATIONSHIP_EVENTS, Message
+from relationship_worker.messages.outgoing import DEAD_LETTERS, RELATIONSHIP_DECISIONS, RELATIONSHIP_EVENTS, Message
 from relationship_worker.storage import outbox, parked
 from relationship_worker.storage.database import rows, transaction
 from relationship_worker.storage.parked import ParkedDecision
@@ -192,6 +192,7 @@ async def test_what_waits_in_the_outbox_goes_out_without_it(database):
         message(DEAD_LETTERS, b"s-1/c-1", b'{"profile":{"vat_id":7,"contacts":[1]}}', detail),
         message(DEAD_LETTERS, b"any", b'{"customer_id":"c-1","contacts":"Frau A', detail),
         message(DEAD_LETTERS, b"any", b'{"customer_id":"c-10","contacts":"Frau C', detail),
+        message(RELATIONSHIP_DECISIONS, b"s-1/c-1", b'{"customer_id":"c-1","reason":"Frau A"}'),
     ]
     async with transaction(database) as tx:
         await lock(tx, PAIRS)
@@ -208,6 +209,7 @@ async def test_what_waits_in_the_outbox_goes_out_without_it(database):
         b'{"profile":{"vat_id":7}}',
         None,
         b'{"customer_id":"c-10","contacts":"Frau C',
+        b'{"customer_id":"c-1"}',
     ]
     assert found[4].headers == [("deadletter-detail", b"is not JSON; its value held personal data that was erased")]
     assert found[5].headers == [detail]

@@ -6,8 +6,10 @@ import pytest
 
 from builders import minutes_after_noon
 from relationship_worker.domain.relationship import Refusal, State
+from relationship_worker.messages.dead_letters import Place
 from relationship_worker.storage import parked, refusals
 from relationship_worker.storage.database import run, transaction
+from relationship_worker.storage.held_back import HeldInput, hold, keep
 from relationship_worker.storage.parked import ParkedDecision
 from relationship_worker.storage.refusals import RefusedInput
 from views.desk import NOON, SHOP, Desk, a_version
@@ -176,3 +178,23 @@ async def test_a_view_that_may_not_read_says_so(desk: Desk):
 
     assert printed.code == 3
     assert "SQLSTATE 42P01" in printed.err
+
+
+async def test_what_is_held_back_is_said(desk: Desk):
+    await desk.knows("anna", State.PARTNER, number="4711")
+    inputs = [
+        HeldInput(
+            pair=("s-1", "anna"), place=Place(topic="relationship-decisions", partition=2, offset=offset), key=None,
+            value=b"{}", headers=[], event_key=None,
+        )
+        for offset in (7, 8)
+    ]  # fmt: skip
+    async with transaction(desk.database) as tx:
+        await hold(tx, inputs[0], now=NOON)
+        await keep(tx, inputs[1:], now=NOON)
+
+    shown = await desk.ask("relationship", "--supplier", "s-1", "anna", "--json")
+    page = await desk.ask("relationship", "--supplier", "s-1", "anna")
+
+    assert shown.json["held_back"] == {"dead_letter": "relationship-decisions:2:7", "inputs": 1}
+    assert "held back  1 inputs, by the dead letter relationship-decisions:2:7" in page.out

@@ -18,6 +18,8 @@ CONFLICT = InvalidMessage(
     "another event has the same source and id, with other data: give this one an id of its own",
 )
 
+FAILED = InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
+
 
 def read_all(
     lane: Lane, records: Sequence[FetchedRecord], read: Callable[[FetchedRecord], T]
@@ -30,9 +32,10 @@ def read_all(
     set_aside: SetAside = []
     has_failed = lane.has_failed
     for record in records:
+        if has_failed and lane.is_given_up(record.offset):
+            set_aside.append((record, FAILED))
+            continue
         try:
-            if has_failed and lane.is_given_up(record.offset):
-                raise InvalidMessage(Reason.PROCESSING_FAILED, "the worker failed on this record, again and again")
             if record.unread is not None:
                 raise InvalidMessage(*record.unread)
             readable.append(read(record))

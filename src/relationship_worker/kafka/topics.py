@@ -165,3 +165,19 @@ async def partition_counts(kafka: Connection) -> dict[str, int]:
 
 async def _partitions(admin: AIOKafkaAdminClient) -> Mapping[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+
+
+async def largest_record(kafka: Connection, topic: str) -> int:
+    """Bytes that a batch of the topic may have (`topic`: its name in the contract). Raises TopicsMissing."""
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        resource = ConfigResource(ConfigResourceType.TOPIC, kafka.topic(topic))
+        for response in await admin.describe_configs([resource]):
+            for error, *_, entries in response.resources:
+                values = {entry[0]: entry[1] for entry in entries}
+                if not error and values.get("max.message.bytes"):
+                    return int(values["max.message.bytes"])
+    finally:
+        await admin.close()
+    raise TopicsMissing(f"topics are missing: {kafka.topic(topic)}: run `relationship-worker init`")

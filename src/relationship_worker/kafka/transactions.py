@@ -17,9 +17,10 @@ from relationship_worker import metrics
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.record_batch import batches, record
-from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
+from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, OUTPUT_TOPICS, Message
 
 BATCH_BYTES = 4 * 1024 * 1024  # one produce request; smaller ones cost a round trip each, one after the other
+ALONE = 0  # bytes beside a record: other teams' topics may take no larger batch than their largest record
 TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
 OLD_SECONDS = 5.0  # a third of that: what is begun may take as long again to be told, and more
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
@@ -179,7 +180,7 @@ class Transactions:
         sent = [
             await producer.send_batch(batch, self._kafka.topic(topic), partition=partition)
             for (topic, partition), some in bodies.items()
-            for batch in batches(some, most_bytes=BATCH_BYTES, timestamp=now)
+            for batch in batches(some, most_bytes=BATCH_BYTES if topic in OUTPUT_TOPICS else ALONE, timestamp=now)
         ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)

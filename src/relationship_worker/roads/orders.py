@@ -48,6 +48,7 @@ from relationship_worker.messages.outgoing import (
 )
 from relationship_worker.messages.times import write_time
 from relationship_worker.roads.answering import Ruled, load, rule, rule_by_held
+from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.room import Room
 from relationship_worker.roads.running import StopLane, check_position
@@ -104,6 +105,7 @@ class OrdersRoad:
     known: KnownFacts
     room: Room
     freshness_seconds: float
+    breaker: Breaker
     headers: AlikeHeaders = field(default_factory=lambda: AlikeHeaders(ORDER_TYPES))
     repeats_expected: bool = False  # the last batch had some: the next is remembered the way that finds them first
     corrected: int = 0  # the number of the last correction that was told; noted in Kafka beside the position
@@ -116,6 +118,7 @@ class OrdersRoad:
         first, end = await self.lane.bounds()
         position = await self._first_position(first) if committed is None else committed
         check_position(self.lane, position, first=first, end=end)
+        await self.breaker.check()
         await self._read_progress()
         self.lane.start(position)
 
@@ -167,6 +170,7 @@ class OrdersRoad:
         self._count(batch, outcome, corrected)
         self._trace(batch, asked, since)
         self._log(batch, outcome, corrected)
+        await self.breaker.count(batch.records, outcome.set_aside)
         return len(batch.records) + len(corrected)
 
     async def _begin(self, batch: Batch, corrected: Sequence[Waiting]) -> None:

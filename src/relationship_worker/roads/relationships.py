@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,32 +14,14 @@ from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
 from relationship_worker.kafka.fetched_records import FetchedRecord
 from relationship_worker.kafka.lanes import Lane
-from relationship_worker.kafka.partitions import Partitioner
-from relationship_worker.messages.envelope import (
-    data_hash,
-    event_key,
-    open_envelope,
-)
-from relationship_worker.messages.incoming import (
-    DECISION_TYPES,
-    REQUEST_TYPES,
-    ErasureInput,
-    read_input,
-)
-from relationship_worker.messages.outgoing import (
-    CONNECTION_REQUESTS,
-    RELATIONSHIP_DECISIONS,
-    Message,
-)
-from relationship_worker.roads.desk import Arrived, Desk
+from relationship_worker.messages.envelope import Reason
+from relationship_worker.messages.incoming import ErasureInput
+from relationship_worker.roads.breaker import Breaker
+from relationship_worker.roads.deciding import Deciding, read_arrived
+from relationship_worker.roads.desk import Arrived
 from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.running import StopLane, check_position
-from relationship_worker.storage import (
-    inbox,
-    outbox,
-    personal_data,
-    positions,
-)
+from relationship_worker.storage import inbox, personal_data, positions
 from relationship_worker.storage.database import Tx, transaction
 from relationship_worker.storage.positions import Tenure
 from relationship_worker.traces import TRACES
@@ -49,8 +31,6 @@ log = structlog.get_logger()
 BATCH_RECORDS = 500  # the round trips of a transaction are spread thin by then, and locks are held for some 50 ms
 BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large profiles
 
-TYPES = {CONNECTION_REQUESTS: REQUEST_TYPES, RELATIONSHIP_DECISIONS: DECISION_TYPES}
-
 
 @dataclass(kw_only=True)
 class RelationshipsRoad:
@@ -59,9 +39,9 @@ class RelationshipsRoad:
     lane: Lane
     kafka: Connection
     database: AsyncEngine
-    partitioner: Partitioner
-    outbox_lanes: int
+    deciding: Deciding
     bell: Bell
+    breaker: Breaker
     tenure: Tenure | None = None
 
     @property
@@ -71,6 +51,7 @@ class RelationshipsRoad:
 
     async def open(self) -> None:
         """Fence the former owner; the truth about the position is in PostgreSQL."""
+        await self.breaker.check()
         committed = await self.lane.committed()
         first, end = await self.lane.bounds()
         async with transaction(self.database) as tx:
@@ -120,49 +101,28 @@ class RelationshipsRoad:
                 told=told,
                 dead_letters=Counter(why.reason for _, why in set_aside),
             )
+        await self.breaker.count(batch.records, set_aside)
         return len(batch.records)
 
     async def close(self) -> None:
         """Nothing is held open between batches."""
 
     def _read(self, record: FetchedRecord) -> Arrived:
-        event = open_envelope(record.headers, record.value, TYPES[self.topic])
-        key = event_key(self.topic, event.source, event.id)
-        return Arrived(item=read_input(event), record=record, key=key, hash=data_hash(event.data))
+        return read_arrived(self.kafka, record)
 
     async def _decide(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside) -> Counter[str]:
         """Decide and remember a batch; how many messages that makes, by topic."""
         now = datetime.now(UTC)
-        await personal_data.lock(tx, to_erase=any(isinstance(a.item, ErasureInput) for a in arrived))
+        failed = [record for record, why in set_aside if why.reason is Reason.PROCESSING_FAILED]
+        erasing = any(isinstance(a.item, ErasureInput) for a in arrived)
+        await personal_data.lock(tx, to_erase=erasing or bool(failed))
+        for record in failed:  # alone in its batch: the lane goes record by record where the worker fails
+            if not await self.deciding.hold_back(tx, record, now=now):
+                set_aside[:] = [one for one in set_aside if one[0] is not record]
         new = await self._use_up(tx, arrived, set_aside, now=now)
-        messages: list[Message] = []
-        told: Counter[str] = Counter()
-        for some, erasure in _up_to_each_erasure(new):
-            desk = await Desk.open(tx, [a.item for a in some], now=now)
-            for a in some:
-                desk.on_input(a, topic=self.topic)
-            await desk.remember(tx)
-            messages += desk.messages
-            if erasure is not None:
-                told += await self._post(tx, messages)  # what waits in the outbox is erased as well
-                messages = []
-                await personal_data.erase(
-                    tx,
-                    erasure.customer_id,
-                    erasure.supplier_id,
-                    up_to=erasure.event.time,
-                    event_id=erasure.event.id,
-                    event_source=erasure.event.source,
-                    now=now,
-                )
-        messages += dead_letters(self.kafka, set_aside)
-        return told + await self._post(tx, messages)
-
-    async def _post(self, tx: Tx, messages: Sequence[Message]) -> Counter[str]:
         like = self.lane.place.partition
-        placed = [message.to(self.partitioner.place(message, like)) for message in messages]
-        await outbox.post(tx, placed, lanes=self.outbox_lanes)
-        return Counter(message.topic for message in messages)
+        told = await self.deciding.decide(tx, new, like=like, now=now)
+        return told + await self.deciding.post(tx, dead_letters(self.kafka, set_aside), like=like)
 
     async def _use_up(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside, *, now: datetime) -> list[Arrived]:
         """Those that are here for the first time; an event that was here with other data is a dead letter."""
@@ -174,15 +134,3 @@ class RelationshipsRoad:
             if a.hash != before.get(a.key, firsts[a.key].hash):
                 set_aside.append((a.record, CONFLICT))
         return [a for key, a in firsts.items() if key not in before]
-
-
-def _up_to_each_erasure(new: Sequence[Arrived]) -> Iterator[tuple[list[Arrived], ErasureInput | None]]:
-    """What an erasure finds is what came before it; what comes behind it is told anew, and stays."""
-    some: list[Arrived] = []
-    for a in new:
-        if isinstance(a.item, ErasureInput):
-            yield some, a.item
-            some = []
-        else:
-            some.append(a)
-    yield some, None

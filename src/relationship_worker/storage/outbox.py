@@ -7,6 +7,8 @@ from relationship_worker.messages.outgoing import Message
 from relationship_worker.storage.database import Tx, rows, run
 from relationship_worker.storage.records import pack_headers, unpack_headers
 
+REPLAYS = -1  # the lane of dead letters on their way back to where they came from: no relay's, but the command's
+
 
 async def post(tx: Tx, messages: Sequence[Message], *, lanes: int) -> None:
     """Append messages, each with its partition, to their lanes; the last step of any transaction.
@@ -19,29 +21,34 @@ async def post(tx: Tx, messages: Sequence[Message], *, lanes: int) -> None:
         assert message.partition is not None, "a message in the outbox knows its partition"
         by_lane[message.partition % lanes].append(message)
     for lane, some in sorted(by_lane.items()):
-        [row] = await rows(
-            tx,
-            """INSERT INTO outbox_lanes (lane, last) VALUES (:lane, :count)
-               ON CONFLICT (lane) DO UPDATE SET last = outbox_lanes.last + :count RETURNING last""",
-            {"lane": lane, "count": len(some)},
-        )
-        await run(
-            tx,
-            """INSERT INTO outbox (lane, number, topic, partition, key, value, headers)
-               SELECT :lane, :before + i, topic, partition, key, value, headers
-               FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:keys AS bytea[]),
-                           CAST(:values AS bytea[]), CAST(:headers AS bytea[]))
-                    WITH ORDINALITY AS t (topic, partition, key, value, headers, i)""",
-            {
-                "lane": lane,
-                "before": row.last - len(some),
-                "topics": [m.topic for m in some],
-                "partitions": [m.partition for m in some],
-                "keys": [m.key for m in some],
-                "values": [m.value for m in some],
-                "headers": [pack_headers(m.headers) for m in some],
-            },
-        )
+        await post_in(tx, lane, some)
+
+
+async def post_in(tx: Tx, lane: int, messages: Sequence[Message]) -> None:
+    """Append messages, each with its partition, to one lane."""
+    [row] = await rows(
+        tx,
+        """INSERT INTO outbox_lanes (lane, last) VALUES (:lane, :count)
+           ON CONFLICT (lane) DO UPDATE SET last = outbox_lanes.last + :count RETURNING last""",
+        {"lane": lane, "count": len(messages)},
+    )
+    await run(
+        tx,
+        """INSERT INTO outbox (lane, number, topic, partition, key, value, headers)
+           SELECT :lane, :before + i, topic, partition, key, value, headers
+           FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:keys AS bytea[]),
+                       CAST(:values AS bytea[]), CAST(:headers AS bytea[]))
+                WITH ORDINALITY AS t (topic, partition, key, value, headers, i)""",
+        {
+            "lane": lane,
+            "before": row.last - len(messages),
+            "topics": [m.topic for m in messages],
+            "partitions": [m.partition for m in messages],
+            "keys": [m.key for m in messages],
+            "values": [m.value for m in messages],
+            "headers": [pack_headers(m.headers) for m in messages],
+        },
+    )
 
 
 async def next_messages(tx: Tx, lane: int, *, after: int, limit: int) -> list[tuple[int, Message]]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from relationship_worker.messages.envelope import Headers
-from relationship_worker.messages.outgoing import DEAD_LETTERS, FREE_TEXT_TYPES
+from relationship_worker.messages.outgoing import DEAD_LETTERS, FREE_TEXT_TYPES, INPUT_TOPICS
 from relationship_worker.messages.personal_data import (
     event_without_reason,
     profile_without_contacts,
@@ -15,6 +15,7 @@ from relationship_worker.storage.database import Tx, rows, run
 from relationship_worker.storage.records import pack_headers, unpack_headers
 from relationship_worker.storage.relationships import Pair
 
+AS_CAME = (DEAD_LETTERS, *INPUT_TOPICS)  # of what is in the outbox
 ERASED = "; its value held personal data that was erased"
 
 
@@ -74,6 +75,8 @@ async def erase(
         tx, "UPDATE deferrals SET reason = NULL WHERE supplier_id = ANY(:suppliers) AND customer_id = :customer", of
     )
     await _erase_parked(tx, of)
+    await _erase_held(tx, customer_id, supplier_id)
+    await _erase_edited(tx, customer_id)
     await _erase_outbox(tx, customer_id, [f"{supplier}/{customer_id}".encode() for supplier in suppliers])
     await run(
         tx,
@@ -105,21 +108,56 @@ async def _erase_parked(tx: Tx, of: dict[str, Any]) -> None:
         )
 
 
+async def _erase_held(tx: Tx, customer_id: str, supplier_id: str | None) -> None:
+    """What waits behind an input on which the worker failed, and that one: there may be no relationship yet."""
+    found = await rows(
+        tx,
+        """SELECT arrival, value, headers FROM held_inputs
+           WHERE customer_id = :customer AND (CAST(:supplier AS text) IS NULL OR supplier_id = :supplier)
+             AND value IS NOT NULL
+           ORDER BY arrival FOR UPDATE""",
+        {"customer": customer_id, "supplier": supplier_id},
+    )
+    for row in found:
+        await run(
+            tx,
+            "UPDATE held_inputs SET value = :value WHERE arrival = :arrival",
+            {"arrival": row.arrival, "value": record_without_personal_data(unpack_headers(row.headers), row.value)},
+        )
+
+
+async def _erase_edited(tx: Tx, customer_id: str) -> None:
+    """Dead letters as somebody has corrected them: the customer's where they name them."""
+    found = await rows(
+        tx,
+        """SELECT number, value, headers FROM dead_letter_acts
+           WHERE value IS NOT NULL AND position(CAST(:named AS bytea) IN value) > 0 ORDER BY number FOR UPDATE""",
+        {"named": f'"{customer_id}"'.encode()},
+    )
+    for row in found:
+        await run(
+            tx,
+            "UPDATE dead_letter_acts SET value = :value WHERE number = :number",
+            {"number": row.number, "value": record_without_personal_data(unpack_headers(row.headers), row.value)},
+        )
+
+
 async def _erase_outbox(tx: Tx, customer_id: str, keys: list[bytes]) -> None:
-    """Messages that Kafka does not have yet. A dead letter is the customer's where its key or its value names them."""
+    """Messages that Kafka does not have yet. A dead letter, also one on its way back, is the customer's where its key or its
+    value names them."""
     found = await rows(
         tx,
         """SELECT lane, number, topic, value, headers FROM outbox
            WHERE value IS NOT NULL
-             AND (key = ANY(:keys) OR (topic = :dead_letters AND position(CAST(:named AS bytea) IN value) > 0))
+             AND (key = ANY(:keys) OR (topic = ANY(:as_came) AND position(CAST(:named AS bytea) IN value) > 0))
            ORDER BY lane, number FOR UPDATE""",
-        {"keys": keys, "dead_letters": DEAD_LETTERS, "named": f'"{customer_id}"'.encode()},
+        {"keys": keys, "as_came": list(AS_CAME), "named": f'"{customer_id}"'.encode()},
     )
     for row in found:
         headers = unpack_headers(row.headers)
         types = [text for name, text in headers if name == "ce_type"]
         value = row.value
-        if row.topic == DEAD_LETTERS:
+        if row.topic in AS_CAME:
             value = record_without_personal_data(headers, value)
             headers = [(name, _said(name, text, value)) for name, text in headers]
         elif types and types[-1] in FREE_TEXT_TYPES:

@@ -31,11 +31,11 @@ async def reading(database: AsyncEngine) -> AsyncIterator[Tx]:
     except SchemaMismatch as why:
         raise CannotRead(str(why)) from None
     except ConnectionLost as why:
-        raise CannotRead(_missing(why)) from None
+        raise CannotRead(missing(why)) from None
 
 
-def _missing(error: BaseException) -> str:
-    """Which it is. Never the error's text: drivers put rows into it."""
+def missing(error: BaseException) -> str:
+    """Which of PostgreSQL, its schema or a right is missing. Never the error's text: drivers put rows into it."""
     cause = (error.orig if isinstance(error, DBAPIError) else None) or error
     state = getattr(cause, "sqlstate", None) or ""
     if state.startswith("42"):  # a right, a table or a column that is missing

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.domain.relationship import State
 from relationship_worker.domain.resubmission import last_day_due
-from relationship_worker.storage import overview, parked, refusals, relationships, suppliers
+from relationship_worker.storage import held_back, overview, parked, refusals, relationships, suppliers
+from relationship_worker.storage.held_back import Hold
 from relationship_worker.storage.overview import Listed
 from relationship_worker.storage.refusals import RefusedInput
 from relationship_worker.storage.relationships import Recorded
@@ -29,14 +30,16 @@ async def show(database: AsyncEngine, supplier_id: str, customer_id: str, *, as_
         settings = await suppliers.newest_settings(tx, supplier_id)
         history = await relationships.history_of(tx, pair)
         refused = await refusals.newest_of(tx, pair, limit=REFUSALS)
+        hold = await held_back.of_relationship(tx, pair)
     by = last_day_due(datetime.now(UTC), time_zone=settings.time_zone, reminder_time=settings.reminder_time)
     if as_json:
         shown = as_json_object(found, by)
         shown["history"] = [version_as_json(version) for version in history]
         shown["refusals"] = [_refusal_as_json(one) for one in refused]
+        shown["held_back"] = {"dead_letter": str(hold.place), "inputs": hold.behind} if hold is not None else None
         print_json(shown)
     else:
-        _print(found, by, history, refused)
+        _print(found, by, history, refused, hold)
 
 
 def as_json_object(found: Listed, by: date) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _nobody_asked(supplier_id: str, customer_id: str, waiting: int) -> str:
     return f"{line}; {waiting} decision{'s wait' if waiting > 1 else ' waits'} for the request"
 
 
-def _print(found: Listed, by: date, history: list[Recorded], refused: list[RefusedInput]) -> None:
+def _print(found: Listed, by: date, history: list[Recorded], refused: list[RefusedInput], hold: Hold | None) -> None:
     page = Page()
     again = " (rejected before)" if found.previously_rejected else ""
     page.line(f"customer {found.customer_id} of supplier {found.supplier_id}")
@@ -118,6 +121,8 @@ def _print(found: Listed, by: date, history: list[Recorded], refused: list[Refus
         page.about("open", f"since {when(found.open_since)}")
     if found.resubmission_date is not None:
         page.about("comes back", f"{found.resubmission_date}{', overdue' if is_overdue(found, by) else ''}")
+    if hold is not None:
+        page.about("held back", f"{hold.behind} inputs, by the dead letter {hold.place} since {when(hold.since)}")
     for name, told in (("profile", found.profile), ("assortment", found.assortment)):
         page.about(name, *(told_lines(told) if told else ["none was told"]))
     page.line()

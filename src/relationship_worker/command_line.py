@@ -1,0 +1,38 @@
+"""What all commands share: exit codes, the one line that says why not, the settings."""
+
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from relationship_worker.settings import InvalidSetting, Settings, read_settings
+
+if TYPE_CHECKING:
+    from relationship_worker.kafka.connection import Connection
+
+NOT_THERE = 1  # exit code: what is asked for is not stored
+USAGE = 2  # exit code: a setting or an argument makes no sense
+MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
+
+
+def settings_now() -> Settings:
+    """The settings; or the end, with the one that makes no sense."""
+    try:
+        return read_settings()
+    except InvalidSetting as why:
+        fail(str(why), USAGE)
+
+
+def kafka_of(now: Settings) -> "Connection":
+    """Where Kafka is, by the settings."""
+    from relationship_worker.kafka.connection import Connection
+
+    return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
+
+
+def fail(line: str, code: int) -> NoReturn:
+    """Say in one line why not, and end."""
+    from relationship_worker.views.screen import visible
+
+    print(f"relationship-worker: {visible(line)}", file=sys.stderr)
+    raise typer.Exit(code)
