@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, FAILED, SetAside, dead_letters
-from relationship_worker.kafka.plain_records import FetchedRecord, head_of
 from relationship_worker.kafka.lanes import TRIES
+from relationship_worker.kafka.plain_records import FetchedRecord, head_of
 from relationship_worker.messages.envelope import InvalidMessage
 from relationship_worker.roads.deciding import Deciding, read_arrived
 from relationship_worker.roads.desk import Arrived
