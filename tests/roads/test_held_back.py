@@ -171,9 +171,12 @@ async def test_settings_hold_back_later_settings_and_no_relationship(road: Road)
 
     found = await ask(road, "SELECT settings ->> 'default_customer_number' AS d FROM supplier_settings ORDER BY change")
     assert [row.d for row in found] == [TROUBLE, "D-2"]
-    told = await road.told("enriched-orders", 2)  # the order is told what became known
-    assert told[1].type == "order.customer-number-corrected"
-    assert told[1].answer["number"] == "D-2"
+
+    async def the_order_is_told_what_became_known() -> bool:
+        last = (await road.read("enriched-orders"))[-1]
+        return bool(last.type == "order.customer-number-corrected" and last.answer["number"] == "D-2")
+
+    await until("the order to be corrected", the_order_is_told_what_became_known)
 
 
 async def test_what_waits_is_known_again_when_it_comes_twice(road: Road):

@@ -50,7 +50,7 @@ class Replaying:
     def __post_init__(self) -> None:
         self._group = replace(self.kafka, group=f"{self.kafka.group}.{DEAD_LETTERS}")
         self._progress = TopicPartition(self.kafka.topic(DEAD_LETTERS), 0)
-        self._transactions = Transactions(self._group, self._group.group)
+        self._transactions = Transactions(self._group, self._progress)
         self._largest: dict[str, int] = {}
 
     async def open(self, *, unsent: str | None = None) -> None:
