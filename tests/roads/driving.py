@@ -24,7 +24,6 @@ from relationship_worker.storage.database import open_database, rows, transactio
 from waiting import until
 
 REQUESTS, DECISIONS, ORDERS = "connection-requests", "relationship-decisions", "orders"
-TESTS = Path(__file__).parents[1]
 INPUTS = (REQUESTS, DECISIONS, ORDERS)
 PARTITIONS = 4
 WAITS_FOR_KAFKA_MS = 120_000  # a broker that a test restarts on a busy machine takes its time
@@ -135,8 +134,6 @@ class Road:
         program = (module,) if module else self.program
         log = self.folder / f"worker-{len(self.workers)}.log"
         environment = {**self.environment, **settings}
-        if module:
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
         with log.open("wb") as stderr:
             worker = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", *program, "run", *arguments, env=environment, stderr=stderr

@@ -64,12 +64,12 @@ def _faults(episodes: Sequence[Episode]) -> list[str]:
     for episode in episodes:
         for struck in episode.struck:
             times.setdefault(struck.fault, []).append(struck.seconds)
-    lines = ["", f"{'fault':<58}{'times':>6}{'served again after p50':>24}{'p99':>8}{'most':>8}"]
+    lines = ["", f"{'fault':<62}{'times':>6}{'served again after p50':>24}{'p99':>8}{'most':>8}"]
     for fault in Fault:
         if fault in times:
             measured = sorted(seconds for seconds in times[fault] if seconds is not None)
             shown = [f"{quantile(measured, q):.1f} s" for q in (0.5, 0.99, 1.0)] if measured else ["–"] * 3
-            lines.append(f"{fault:<58}{len(times[fault]):>6}{shown[0]:>24}{shown[1]:>8}{shown[2]:>8}")
+            lines.append(f"{fault:<62}{len(times[fault]):>6}{shown[0]:>24}{shown[1]:>8}{shown[2]:>8}")
     made_of = sum((episode.made_of for episode in episodes), Counter[str]())
     return [*lines, "made of: " + (", ".join(f"{count} {what}" for what, count in sorted(made_of.items())) or "–")]
 
