@@ -38,7 +38,7 @@ ANSWER_SECONDS = _histogram(
     "order_answer_seconds", "From the timestamp of a batch's oldest order record to the commit of its answers"
 )
 FRESHNESS_SECONDS = _histogram(
-    "freshness_wait_seconds", "What a batch of orders waited for decisions published before it"
+    "freshness_wait_seconds", "What a batch of orders waited that found decisions published before it undone"
 )
 NOT_CAUGHT_UP = _counter(
     "orders_not_caught_up", "Orders told past the freshness bound, flagged decisions_not_caught_up"

@@ -154,21 +154,6 @@ async def test_a_worker_that_is_fenced_counts_it(road: Road, database: AsyncEngi
     await road.settled()
 
 
-async def test_a_kafka_that_goes_and_comes_is_counted_as_interruptions_or_doubts(own_road: Road):
-    worker = await a_worker(own_road)
-    await own_road.order("O-1", "nora")
-    await own_road.told("enriched-orders", 1)
-
-    own_road.stack.stop_kafka(kill=True)
-    own_road.stack.start_kafka()
-    for number in range(20):
-        await own_road.order(f"P-{number}", "nora")
-    await own_road.settled()
-
-    page = (await worker.get("/metrics"))[1]
-    assert re.search(rf"^{P}(doubts|interruptions)_total{{topic=\"(orders|outbox)\"}} [1-9]", page, re.MULTILINE)
-
-
 async def test_every_metric_says_what_it_means_and_names_nobody(road: Road):
     for family in metrics.REGISTRY.collect():
         if family.name.startswith(P):

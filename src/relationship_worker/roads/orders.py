@@ -213,13 +213,14 @@ class OrdersRoad:
             if outcome is not None:
                 return outcome
         began = asyncio.get_running_loop().time()
-        patience, waited = began + self.freshness_seconds, False
+        patience, behind = began + self.freshness_seconds, False
         while True:
             try:
                 async with transaction(self.database) as tx:
                     period = await periods.enter(tx)
                     applied = await positions.applied(tx)
                     caught_up = all(end <= applied.get(place, 0) for place, end in ends.items())
+                    behind = behind or not caught_up
                     if caught_up or asyncio.get_running_loop().time() >= patience:
                         if not caught_up:
                             log.warning(
@@ -227,13 +228,12 @@ class OrdersRoad:
                             )
                         outcome = await self._answer_in(tx, period, asked, caught_up=caught_up)
                         outcome.not_caught_up = 0 if caught_up else len(asked)
-                        if waited:
+                        if behind:
                             metrics.FRESHNESS_SECONDS.observe(asyncio.get_running_loop().time() - began)
                         return outcome
             except AnsweredBefore:
                 self.repeats_expected = True
                 continue
-            waited = True
             await asyncio.sleep(FRESHNESS_STEP)
 
     async def _answer_at_once(self, asked: Sequence[Asked], ends: UpTo) -> Outcome | None:
