@@ -97,6 +97,7 @@ def _told_of(seen: Standing) -> dict[str, object]:
         "open_outbox": sum(waiting.outbox.values()) if waiting else None,
         "corrections_waiting": waiting.corrections if waiting else None,
         "facts_waiting": waiting.facts if waiting else None,
+        "held_relationships": waiting.held if waiting else None,
         "next_reminder": waiting.next_reminder.isoformat() if waiting and waiting.next_reminder else None,
         "parked_decisions": seen.parked,
         "open_requests": msgspec.to_builtins(seen.open_requests),
@@ -127,6 +128,7 @@ def _set_gauges(seen: Standing | None) -> None:
             metrics.OUTBOX.labels(str(number)).set(messages)
         metrics.CORRECTIONS_WAITING.set(seen.waiting.corrections)
         metrics.FACTS_WAITING.set(seen.waiting.facts)
+        metrics.HELD.set(seen.waiting.held)
         due = seen.waiting.next_reminder
         metrics.REMINDERS_WAITING_SECONDS.set(max(0.0, (now - due).total_seconds()) if due else 0.0)
     if seen.parked is not None:

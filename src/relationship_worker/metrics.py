@@ -76,6 +76,7 @@ DATABASE_UP = _gauge("database_up", "1 where PostgreSQL answered the last survey
 OUTBOX = _gauge("outbox_messages", "Messages remembered and not told yet, by lane", "lane")
 CORRECTIONS_WAITING = _gauge("corrections_waiting", "Corrections decided and not told yet")
 FACTS_WAITING = _gauge("facts_waiting", "Facts whose orders were not all looked at yet")
+HELD = _gauge("held_relationships", "Relationships whose inputs wait behind a dead letter of the worker's own fault")
 REMINDERS_WAITING_SECONDS = _gauge(
     "reminder_overdue_seconds", "How long the oldest reminder that is due was not told; 0: none"
 )
@@ -86,7 +87,7 @@ OPEN_SECONDS = _gauge("open_request_oldest_seconds", "Age of the oldest such req
 BY_PLACE = (STOPPED, LAG, UNDECIDED_SECONDS, OUTBOX, OPEN, OPEN_SECONDS)
 """Gauges whose labels come and go."""
 
-STORED = (CORRECTIONS_WAITING, FACTS_WAITING, REMINDERS_WAITING_SECONDS, PARKED)
+STORED = (CORRECTIONS_WAITING, FACTS_WAITING, HELD, REMINDERS_WAITING_SECONDS, PARKED)
 """Gauges that PostgreSQL alone can tell; NaN where it does not answer."""
 
 ProcessCollector(registry=REGISTRY)  # CPU, memory, open files of the process

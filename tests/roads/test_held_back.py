@@ -8,6 +8,7 @@ from typing import Any
 from roads.driving import SHOP, YESTERDAY, Road, Told, pair
 from roads.trouble import TROUBLE, ask, broken, fixed, letters, place_of, rejected
 from waiting import until
+from watching import watched
 
 NUMBER = "supplier.customer-number.assigned"
 REQUESTED = "marketplace.connection.requested"
@@ -281,3 +282,20 @@ async def test_what_follows_is_told_once_and_in_order_whoever_is_killed(road: Ro
 async def attributes(type_: str, id_: str, at: Any) -> list[tuple[str, bytes]]:
     found = {"id": id_, "source": "/test", "type": type_, "specversion": "1.0", "time": at.isoformat()}
     return [(f"ce_{name}", text.encode()) for name, text in found.items()]
+
+
+async def test_whoever_watches_over_the_worker_sees_how_many_relationships_are_held_back(road: Road):
+    await in_trouble(road)
+    worker = await watched(road.logs[-1])
+
+    async def seen() -> bool:
+        return (await worker.status())["held_relationships"] == 1
+
+    await until("one relationship to be seen held back", seen)
+    await command(road, "discard", "--reason", "processing_failed", "--why", "sent anew")
+    await let_go(road)
+
+    async def seen_let_go() -> bool:
+        return (await worker.status())["held_relationships"] == 0
+
+    await until("none to be seen held back", seen_let_go)

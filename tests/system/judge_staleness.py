@@ -43,7 +43,8 @@ def judge_staleness(reading: Reading, orders: Sequence[Told], events: Sequence[T
         readable = [one for one in known[_pair(order)] if one.seen_at + RELIABLE_AFTER <= order.record.at]
         old = _older_than(answer, readable, known[_pair(order)])
         if old is not None:
-            what = f"{told.place}: {answer.get('number')!r} by version {answer.get('relationship_version')} ({answer.get('flags')}), {old}"
+            by = f"version {answer.get('relationship_version')}, flags {answer.get('flags')}"
+            what = f"{told.place}: {answer.get('number')!r} by {by}, {old}"
             differences.append(Difference(kind=Kind.STALE, what=what))
     return differences
 

@@ -16,6 +16,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     outbox: dict[int, int]
     corrections: int
     facts: int
+    held: int  # relationships, and suppliers' settings
     next_reminder: datetime | None
     unsafe: Sequence[str]
 
@@ -34,7 +35,7 @@ async def waiting(tx: Tx) -> Waiting:
     [row] = await rows(
         tx,
         """SELECT (SELECT coalesce(sum(last - told), 0)::bigint FROM correction_lanes) AS corrections,
-                  (SELECT count(*) FROM new_facts) AS facts,
+                  (SELECT count(*) FROM new_facts) AS facts, (SELECT count(*) FROM holds) AS held,
                   (SELECT min(due_at) FROM deferrals) AS next_reminder,
                   ARRAY(SELECT name FROM unnest(CAST(:needed AS text[])) AS name WHERE current_setting(name) = 'off')
                       AS unsafe""",
@@ -50,6 +51,7 @@ async def waiting(tx: Tx) -> Waiting:
         outbox={lane.lane: lane.messages for lane in lanes},
         corrections=row.corrections,
         facts=row.facts,
+        held=row.held,
         next_reminder=row.next_reminder,
         unsafe=row.unsafe,
     )
