@@ -4,8 +4,20 @@ import asyncio
 import contextlib
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.lanes import Lane
+from relationship_worker.kafka.partitions import Partitioner
+from relationship_worker.kafka.plain_records import NO_HEADERS, FetchedRecord
+from relationship_worker.kafka.subscribers import Ends
+from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.roads.breaker import Breaker
+from relationship_worker.roads.orders import OrdersRoad
+from relationship_worker.roads.relay import Bell
 from relationship_worker.roads.room import Room
+from relationship_worker.storage.database import open_database
+from relationship_worker.storage.known_facts import KnownFacts
 
 
 class Batch:
@@ -75,3 +87,40 @@ async def test_what_is_cut_off_takes_no_room(cancelled):
     (in_wait if cancelled == "at work" else at_work).may_end.set()
 
     await last.begun.wait()
+
+
+async def test_a_batch_that_still_waits_when_its_lane_closes_is_left_to_the_next_owner(stack):
+    """Else a hand-over takes as long as the batches of all lanes one after the other."""
+    place, room = TopicPartition("orders", 0), Room(100)
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka_bootstrap_servers)
+    await consumer.start()
+    consumer.assign([place])
+    lane = Lane(consumer, place, topic="orders")
+    lane.start(0)
+    lane.deliver([FetchedRecord(place, 0, None, b"{}", NO_HEADERS, 100)])
+    kafka = Connection(bootstrap_servers=stack.kafka_bootstrap_servers, group="orders")
+    database = open_database(stack.database_url, connections=1)
+    road = OrdersRoad(
+        lane=lane,
+        transactions=Transactions(kafka, place),
+        kafka=kafka,
+        database=database,
+        ends=Ends(kafka, []),
+        partitioner=Partitioner({"enriched-orders": 1}),
+        bell=Bell(database),
+        known=KnownFacts(),
+        room=room,
+        freshness_seconds=1,
+        breaker=Breaker(database=database, topic="orders", partition=0, percent=0, of=100),
+    )
+    at_work = Batch(room, 100)
+    await at_work.begun.wait()
+    waits = asyncio.create_task(road.run_once())
+    await everything_else()
+    assert lane.position == 1  # the batch is in hand
+
+    lane.close()
+    at_work.may_end.set()
+
+    assert await waits == 0  # a transaction that begins would raise: nobody has opened them
+    await consumer.stop()

@@ -155,6 +155,8 @@ class OrdersRoad:
         if batch is None:
             return 0
         async with self.room.take(batch.weight):
+            if self.lane.closing:
+                return 0  # nothing was begun: the partition's next owner fetches the batch again
             return await self._answer_batch(batch, before)
 
     async def _answer_batch(self, batch: Batch, before: int) -> int:
