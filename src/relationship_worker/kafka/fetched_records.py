@@ -23,6 +23,7 @@ __all__ = ["Fetched", "FetchedRecord", "Unreadable", "read_our_way"]
 TAKEN_WEIGHT = (
     8 * HANDED_ON_WEIGHT
 )  # bytes of memory, of one partition at a time: a fetch of usual records is a third of it
+MOST_OF_ALL_PARTITIONS = 64 * 1024 * 1024  # bytes of memory, of what is taken or waits: each has its share of it
 
 _BEFORE_LENGTH = 8  # bytes of a batch's base offset
 _OVERHEAD = 12  # bytes of base offset and length
@@ -143,11 +144,12 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships
             return []
         found: list[Fetched] = []
         taken, ended = 0, False
+        most = min(TAKEN_WEIGHT, MOST_OF_ALL_PARTITIONS // len(self._assignment.tps))
         try:
             for some, weight in records:
                 found += some
                 taken += weight
-                if not weight or taken > TAKEN_WEIGHT:
+                if not weight or taken > most:
                     break
             else:
                 ended = True

@@ -15,7 +15,7 @@ from faststream.kafka.message import FAKE_CONSUMER
 from faststream.middlewares import BaseMiddleware
 
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
-from relationship_worker.kafka.fetched_records import Fetched, read_our_way
+from relationship_worker.kafka.fetched_records import MOST_OF_ALL_PARTITIONS, Fetched, read_our_way
 from relationship_worker.kafka.lanes import MOST_IN_A_LANE, Lane
 
 log = structlog.get_logger()
@@ -26,7 +26,6 @@ HEARTBEAT_MS = 2_000  # a third of the session, as Kafka advises
 REBALANCE_TIMEOUT_MS = 30_000  # how long the group waits for members that finish what is in hand
 HAND_OVER_SECONDS = 8  # what a lane may take to finish its batch; then it is cut off, and fencing protects the rest
 FETCH_WAIT_MS = 50
-MOST_IN_ALL_LANES = 64 * 1024 * 1024  # bytes of memory that wait for their roads, however many partitions there are
 FETCH_BYTES = 16 * 1024 * 1024  # a fetch over all partitions
 
 _PLACE = attrgetter("place")
@@ -109,7 +108,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called after a rebalance: a lane for every partition. It reads the truth about its position by itself."""
         await self._end([place for place in assigned if place in self._lanes])
-        share = min(MOST_IN_A_LANE, MOST_IN_ALL_LANES // max(len(assigned), 1))
+        share = min(MOST_IN_A_LANE, MOST_OF_ALL_PARTITIONS // max(len(assigned), 1))
         for place in sorted(assigned):
             lane = Lane(self.consumer, place, self._kafka.plain(place.topic), most_waiting=share)
             self._lanes[place] = lane, asyncio.create_task(self._run(lane), name=f"{place.topic}-{place.partition}")
