@@ -92,9 +92,9 @@ def _known(
 
 
 def _by_cause(inputs: Sequence[Record]) -> dict[tuple[str, ...], Event]:
-    """The first readable record of each event."""
+    """The earliest readable record of each event: another one, under another key, may lie in a partition that is read first."""
     found: dict[tuple[str, ...], Event] = {}
-    for record in inputs:
+    for record in sorted(inputs, key=lambda record: record.at):
         event = read_event(record)
         if not isinstance(event, str):
             found.setdefault((record.topic, event.cause.source, event.cause.id), event)

@@ -56,6 +56,20 @@ def test_nobody_can_rely_on_an_event_that_could_be_read_just_before_the_order_ca
     assert stale(history, record) == []
 
 
+def test_an_order_that_came_again_under_another_key_is_as_old_as_its_first_record(history: History) -> None:
+    order, record = history.known_long_before()
+    history.answer(record, relationship_version=(order.answer.relationship_version or 0) - 1 or None)
+    first = next(one for one in history.reading.inputs if one.header("ce_id") == order.cause.id)
+    again = replace(
+        first, partition=first.partition - 1, at=first.at + timedelta(hours=1)
+    )  # of a partition that is read first
+    seen_at = dict.fromkeys(history.reading.seen_at, first.at)
+
+    history.reading = replace(history.reading, inputs=[again, *history.reading.inputs], seen_at=seen_at)
+
+    assert stale(history, record) == []
+
+
 @pytest.mark.parametrize("type_", ["relationship.accepted", "relationship.customer-number-changed"])
 def test_an_event_that_carries_another_suppliers_number_is_seen(history: History, type_: str) -> None:
     suppliers = history.expected.plan.suppliers
