@@ -5,7 +5,6 @@ Beside them, true workers come through the same blows with nothing to be found. 
 
 import asyncio
 import os
-import secrets
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,13 @@ from system.sabotage.found import Outcome, found
 from system.sabotage.plays import IN_TESTS
 
 SEED_VARIABLE = "RELATIONSHIP_WORKER_SEED"
+SEED = 4  # whether a fault shows hangs on the play too: by chance it is `python -m system.sabotage --all` that plays
 AT_ONCE = 4  # plays; mostly they wait for each other's servers and for groups that miss a member
 
 
 @pytest.fixture(scope="module")
 def outcomes(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(2**31))
+    seed = int(os.environ.get(SEED_VARIABLE) or SEED)
     print(f"{SEED_VARIABLE}={seed}")
     folder: Path = tmp_path_factory.mktemp("sabotage")
     played = asyncio.run(found(stack, IN_TESTS, seed, folder, at_once=AT_ONCE))

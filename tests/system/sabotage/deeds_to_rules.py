@@ -14,9 +14,10 @@ from relationship_worker.kafka.enriched_records import EnrichedRecords
 from relationship_worker.roads import answering, orders, reminders
 from relationship_worker.roads.desk import Desk
 from relationship_worker.roads.orders import Asked, OrdersRoad
-from relationship_worker.storage import answers, deferrals, inbox, known_facts
+from relationship_worker.storage import answers, deferrals, inbox
 from relationship_worker.storage.answers import ToldBefore
 from relationship_worker.storage.database import transaction
+from relationship_worker.storage.known_facts import KnownFacts
 
 TOGETHER = 1.5  # seconds; two clocks that tick twice a second both look in that time
 
@@ -41,10 +42,18 @@ def look_up_before_the_barrier() -> None:
 
 
 def look_numbers_up_by_customer_alone() -> None:
-    """A customer of two suppliers has the number of either."""
-    by_supplier = "supplier_id = t.s AND customer_id = t.c"
-    assert by_supplier in known_facts._LOAD, "that is how a relationship is looked up"
-    known_facts._LOAD = known_facts._LOAD.replace(by_supplier, "customer_id = t.c")
+    """A customer of two suppliers has, at both, the number of the one whose order came first."""
+    first: dict[str, str] = {}
+    held, customers = KnownFacts.held, KnownFacts.customers
+
+    def of_the_first(pairs: Any) -> Any:
+        return [
+            (supplier if customer is None else first.setdefault(customer, supplier), customer)
+            for supplier, customer in pairs
+        ]
+
+    KnownFacts.held = lambda self, pairs, suppliers: held(self, of_the_first(pairs), suppliers)
+    KnownFacts.customers = lambda self, tx, pairs: customers(self, tx, of_the_first(pairs))
 
 
 def answer_by_the_newest_facts() -> None:
