@@ -358,7 +358,8 @@ class Worker:
             loop.remove_signal_handler(sent)
             signal.signal(sent, signal.SIG_IGN)
         self._stopping.set()
-        await asyncio.wait(self._clocks, timeout=1)
+        if self._clocks:  # none, where it is told to stop while it starts
+            await asyncio.wait(self._clocks, timeout=1)
         await self._subscription.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._broker.stop(), CONSUMER_STOP_SECONDS)
