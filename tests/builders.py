@@ -135,7 +135,7 @@ def write_answer(order: Order, ruling: Ruling, version: int | None, *, caught_up
         unknown_channel=not order.channel_known,
         caught_up=caught_up,
     )
-    return before + order.created_at_text + after
+    return before + order.as_of.decode() + after
 
 
 PAIR = {"supplier_id": "s-1", "customer_id": "c-1"}

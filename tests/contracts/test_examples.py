@@ -20,7 +20,7 @@ from contracts.published import (
 )
 from read_back import read_back
 from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, changed
-from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
+from relationship_worker.kafka.enriched_records import EnrichedRecords, told
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason, event_key, open_envelope
 from relationship_worker.messages.incoming import SettingsInput, read_input
 from relationship_worker.messages.orders import ORDER_CREATED, ORDER_ENRICHED, read_answer, read_order
@@ -142,15 +142,15 @@ def test_an_example_of_an_enriched_order_is_what_the_worker_writes(example: Exam
     answer = json.dumps(example.data["customer_number"])
     assert cause.value is not None
 
-    told = EnrichedRecords(example.headers["ce_time"]).record(
+    made = EnrichedRecords(example.headers["ce_time"]).record(
         cause.record_key,
-        open_envelope(cause.record_headers, cause.value, [cause.kind]),
+        read_order(open_envelope(cause.record_headers, cause.value, [cause.kind])),
         _cause(example).key,
         example.headers["ce_subject"].encode(),
-        answer.encode(),
-        routing_headers([(name, text) for name, text in example.record_headers if name in ROUTING_HEADERS]),
+        b"",
+        told(answer.encode(), b"", [header for header in example.record_headers if header[0] in ROUTING_HEADERS]),
     )
-    [[(key, value, headers)]] = read_back([told])
+    [[(key, value, headers)]] = read_back([made])
 
     assert json.loads(value or b"") == example.data
     assert key == example.record_key

@@ -4,8 +4,8 @@ import pytest
 
 from builders import an_order_event
 from read_back import read_back
-from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
-from relationship_worker.messages.orders import ORDER_ENRICHED
+from relationship_worker.kafka.enriched_records import EnrichedRecords, told
+from relationship_worker.messages.orders import ORDER_ENRICHED, Order
 from relationship_worker.messages.outgoing import Cause, headers_of, routing
 
 NOW = "2026-03-02T12:00:01Z"
@@ -14,7 +14,11 @@ ANSWER = b'{"number":"00042","as_of":"x"}'
 
 
 def built(event, *, key=b"c-1", order_id="o-1", answer=ANSWER, headers=()):
-    made = EnrichedRecords(NOW).record(key, event, KEY, order_id.encode(), answer, routing_headers(headers))
+    order = Order(
+        event.id.encode(), event.source, event.trace, event.data, order_id, "s-1", None, event.time, b"x", None, True
+    )
+    before, _, after = answer.partition(order.as_of)
+    made = EnrichedRecords(NOW).record(key, order, KEY, order_id.encode(), order.as_of, told(before, after, headers))
     [[found]] = read_back([made])
     return found
 

@@ -53,7 +53,7 @@ def test_what_must_be_read_passes_through_in_a_member_that_is_not_read(name):
     order = read_order(an_event(ORDER_CREATED, data))
 
     assert order.order_id == "o-1"
-    assert order.event.data == data
+    assert order.data == data
 
 
 @pytest.mark.parametrize("name", sorted(READ))
@@ -93,7 +93,7 @@ def test_what_may_be_read_or_not_passes_through_or_is_a_dead_letter(name):
 
     fate = fate_of(data)
 
-    assert fate is Reason.INVALID_JSON or fate.event.data == data
+    assert fate is Reason.INVALID_JSON or fate.data == data
 
 
 PASSED_ON = sorted(
@@ -105,7 +105,7 @@ PASSED_ON = sorted(
 def test_numbers_that_no_reader_can_hold_and_lone_surrogates_pass_through(name):
     data = an_order_with({**TRANSFORM, **EITHER}[name])
 
-    assert read_order(an_event(ORDER_CREATED, data)).event.data == data
+    assert read_order(an_event(ORDER_CREATED, data)).data == data
 
 
 NO_UTF_8 = {"string_1_invalid_codepoint", "string_2_invalid_codepoints", "string_3_invalid_codepoints"}
@@ -129,7 +129,7 @@ def test_naughty_strings_pass_through(ensure_ascii):
 
     order = read_order(an_event(ORDER_CREATED, data))
 
-    assert order.event.data == data
+    assert order.data == data
 
 
 def test_naughty_strings_are_ids_of_orders_or_dead_letters():

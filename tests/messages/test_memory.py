@@ -1,12 +1,13 @@
 """What comes in and is odd takes no room once it is dealt with, however large it was."""
 
+import json
 import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
 from builders import an_order, an_order_event, binary_headers
-from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
+from relationship_worker.kafka.enriched_records import EnrichedRecords, told
 from relationship_worker.messages.envelope import InvalidMessage, event_key, open_envelope
 from relationship_worker.messages.orders import ORDER_TYPES, read_order
 
@@ -25,8 +26,8 @@ def read_one_of_a_large_supplier_id(n: int) -> None:
 
 
 def tell_one_of_a_large_source(n: int) -> None:
-    event = an_order_event(b"{}", source=f"/{n}/" + "x" * LARGE)
-    EnrichedRecords("now").record(None, event, bytes(16), b"o-1", b"{}", routing_headers([]))
+    order = read_order(an_order_event(json.dumps(an_order()).encode(), source=f"/{n}/" + "x" * LARGE))
+    EnrichedRecords("now").record(None, order, bytes(16), b"o-1", b"", told(b"{}", b"", []))
 
 
 @pytest.mark.parametrize(

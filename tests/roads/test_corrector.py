@@ -13,7 +13,7 @@ from relationship_worker.messages.outgoing import Cause
 from relationship_worker.roads import corrections as road
 from relationship_worker.roads.corrections import Corrector
 from relationship_worker.roads.relay import Bell
-from relationship_worker.storage import answers, corrections, periods, positions, relationships, suppliers
+from relationship_worker.storage import answers, corrections, outbox, periods, positions, relationships, suppliers
 from relationship_worker.storage.database import open_database, rows, transaction
 from relationship_worker.storage.facts import Fact, remember_facts
 from relationship_worker.storage.relationships import HistoryRow
@@ -238,7 +238,7 @@ async def test_corrections_of_a_partition_are_numbered_without_gaps(database, co
 
     async with transaction(database) as tx:
         found = await rows(tx, "SELECT partition, number FROM corrections ORDER BY partition, number")
-        last = await corrections.last_numbers(tx)
+        last = (await outbox.all_last_numbers(tx)).corrections
     assert [tuple(row) for row in found] == [(p, n) for p in range(2) for n in range(1, last[p] + 1)]
     assert last == {0: 5, 1: 5}
 

@@ -287,7 +287,9 @@ def a_row(answer: Answered, period: Period) -> bytes:
         answer.offset,
         answer.created_at,
         answer.order_id.encode(),
-        answer.answer.encode(),
+        answer.answer[:1].encode(),
+        answer.answer[1:-1].encode(),
+        answer.answer[-1:].encode() if len(answer.answer) > 1 else b"",
         answer.record_key,
     )
 

@@ -7,7 +7,6 @@ import pytest
 from builders import minutes_after_noon, write_answer
 from relationship_worker.domain.customer_numbers import Ruling, Source
 from relationship_worker.domain.supplier import Settings
-from relationship_worker.messages.envelope import Envelope
 from relationship_worker.messages.orders import Order
 from relationship_worker.messages.outgoing import Cause
 from relationship_worker.messages.times import write_time
@@ -32,10 +31,7 @@ async def was_told(
     knew_change: int = 0,
 ) -> None:
     """Order O-1 was created at noon, and answered."""
-    event = Envelope(
-        id="e", source="/", type="marketplace.order.created", time=at, time_text=write_time(at), data=b"{}"
-    )
-    order = Order(event, "O-1", SHOP, customer, at, write_time(at), None)
+    order = Order(b"e", "/", (), b"{}", "O-1", SHOP, customer, at, write_time(at).encode(), None, True)
     answered = Answered(
         event_key=b"k" * 16, data_hash=b"h" * 8, supplier_id=SHOP, order_id="O-1", customer_id=customer,
         answer=write_answer(order, ruling, version, caught_up=True), partition=3, offset=17, record_key=None,

@@ -3,12 +3,15 @@
 The same as `record` makes of a message, at a third of the price: of a header's bytes most are the same for all orders.
 """
 
+from binascii import hexlify
 from collections.abc import Sequence
 from functools import lru_cache
 
-from relationship_worker.kafka.record_batch import LENGTHS, NULL, header
-from relationship_worker.messages.envelope import SHORT, Envelope
-from relationship_worker.messages.orders import ORDER_ENRICHED
+import msgspec
+
+from relationship_worker.kafka.record_batch import LENGTHS, header
+from relationship_worker.messages.envelope import SHORT
+from relationship_worker.messages.orders import ORDER_ENRICHED, Order
 from relationship_worker.messages.outgoing import SOURCE
 
 _VALUE, _ORDER, _END = b'{"customer_number":', b',"order":', b"}"
@@ -26,54 +29,61 @@ _SUBJECT = _name(b"ce_subject")
 _CAUSATION_ID = _name(b"ce_causationid")
 
 
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What is the same in the records of all orders that are told the same: made once for them."""
+
+    before: bytes  # the answer (JSON) around its `as_of`
+    after: bytes
+    size: int  # bytes of the value without its order and `as_of`
+    headers: int  # how many
+    routing: bytes
+
+
+def told(before: bytes, after: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Told:
+    """`before` and `after`: the answer (JSON) around its `as_of`; `headers`: those by which a connector routes the order."""
+    routing = b"".join([header(name, text) for name, text in headers])
+    return Told(before, after, _AROUND + len(before) + len(after), _OWN_HEADERS + len(headers), routing)
+
+
 class EnrichedRecords:
     """Builds the records of one batch of orders."""
 
     def __init__(self, now: str) -> None:
         """`now`: when they are told, RFC 3339."""
         attributes = (("ce_source", SOURCE), ("ce_type", ORDER_ENRICHED.encode()), ("ce_time", now.encode()))
-        self._behind_id = b"".join(header(name, text) for name, text in attributes)
+        self._behind_key = _SUFFIX + b"".join(header(name, text) for name, text in attributes) + _SUBJECT
 
     def record(
-        self, key: bytes | None, event: Envelope, event_key: bytes, order_id: bytes, answer: bytes, routing: "Routing"
+        self, key: bytes | None, order: Order, event_key: bytes, order_id: bytes, as_of: bytes, told: Told
     ) -> bytes:
-        """A record's bytes, all but its place in a batch. `order_id`: UTF-8; `answer`: JSON."""
-        data, cause, trace = event.data, event.id.encode(), event.trace
-        cause_headers = _kept if len(event.source) <= SHORT else _source_and_content_type
+        """A record's bytes, all but its place in a batch. `order_id`: UTF-8; `as_of`: what is between the answer's parts."""
+        data, cause, source, trace = order.data, order.event_id, order.source, order.trace
         return b"".join(
             (
-                LENGTHS[len(key)] + key if key is not None else NULL,
-                LENGTHS[_AROUND + len(answer) + len(data)],
+                LENGTHS[-1 if key is None else len(key)],
+                key or b"",
+                LENGTHS[told.size + len(as_of) + len(data)],
                 _VALUE,
-                answer,
+                told.before,
+                as_of,
+                told.after,
                 _ORDER,
                 data,
                 _END,
-                LENGTHS[_OWN_HEADERS + routing[0] + len(trace)],
+                LENGTHS[told.headers + len(trace)],
                 _BEFORE_ID,
-                event_key.hex().encode(),
-                _SUFFIX,
-                self._behind_id,
-                _SUBJECT,
+                hexlify(event_key),
+                self._behind_key,
                 LENGTHS[len(order_id)],
                 order_id,
                 _CAUSATION_ID,
                 LENGTHS[len(cause)],
                 cause,
-                cause_headers(event.source),
+                _kept(source) if len(source) <= SHORT else _source_and_content_type(source),
                 b"".join([header(name, text) for name, text in trace]) if trace else b"",
-                routing[1],
+                told.routing,
             )
         )
-
-
-Routing = tuple[int, bytes]
-"""The headers by which a connector routes an order: how many, and their bytes."""
-
-
-def routing_headers(headers: Sequence[tuple[str, bytes | None]]) -> Routing:
-    """Made once for all orders that are told the same."""
-    return len(headers), b"".join([header(name, text) for name, text in headers])
 
 
 def _source_and_content_type(source: str) -> bytes:

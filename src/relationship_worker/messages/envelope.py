@@ -204,16 +204,17 @@ def _text(name: str, raw: bytes) -> str:
 
 def event_key(topic: str, source: str, id_: str) -> bytes:
     """16 bytes that stand for `(topic, source, id)`, wherever an event must be recognised or ids derived from it."""
-    hashed = _hash_begun(topic, source).copy() if len(source) <= SHORT else _begin_hash(topic, source)
+    hashed = _key_begun(topic, source).copy() if len(source) <= SHORT else begin_key(topic, source)
     hashed.update(id_.encode())
     return hashed.digest()
 
 
-def _begin_hash(topic: str, source: str) -> blake2b:
+def begin_key(topic: str, source: str) -> blake2b:
+    """What is the same of the `event_key` of all events of a source: a copy of it is given the id in UTF-8."""
     return blake2b(f"{topic}\0{source}\0".encode(), digest_size=16)
 
 
-_hash_begun = lru_cache(maxsize=1_000)(_begin_hash)  # half a megabyte; a marketplace has few sources
+_key_begun = lru_cache(maxsize=1_000)(begin_key)  # half a megabyte; a marketplace has few sources
 
 
 def derived_key(key: bytes) -> bytes:

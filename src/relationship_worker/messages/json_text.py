@@ -38,7 +38,7 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
     Members that are not asked for may hold what no reader can: lone surrogates, numbers of any size. In members that
     are asked for (`fields`), a lone surrogate is read as U+0000. Among repeated keys the last counts.
     """
-    if len(text) > FLAT_BYTES and text.count(b"[") + text.count(b"{") > MAX_DEPTH:
+    if not is_flat(text):
         _check_depth(text)
     try:
         if not text.isascii():
@@ -52,6 +52,11 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
         return _read_last_of_repeated(text, decoder, fields)
     except msgspec.DecodeError:
         return _read_without_surrogates(text, decoder, fields)
+
+
+def is_flat(text: bytes) -> bool:
+    """True for a text that can't be nested deeper than MAX_DEPTH, whatever it is. A false one may be deep or not."""
+    return len(text) <= FLAT_BYTES or text.count(b"[") + text.count(b"{") <= MAX_DEPTH
 
 
 def members(text: bytes) -> dict[str, bytes]:

@@ -18,7 +18,6 @@ ORDER_TYPES = frozenset({ORDER_CREATED})
 
 MAX_ORDER_ID = 128  # characters
 MAX_ID = 64
-_is_party_id = re.compile(r"[A-Za-z0-9._:@+-]{1,64}", re.ASCII).fullmatch
 
 
 class OrderCreated(msgspec.Struct, gc=False):
@@ -32,19 +31,22 @@ class OrderCreated(msgspec.Struct, gc=False):
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
-    """A checked order. `channel_known` is false where it names a channel that is none of ours."""
+    """A checked order, and of its event what goes with it. `channel_known` is false where it names one that is none of ours."""
 
-    event: Envelope
+    event_id: bytes  # UTF-8
+    source: str
+    trace: tuple[tuple[str, bytes], ...]
+    data: bytes
     order_id: str
     supplier_id: str
     customer_id: str | None
     created_at: datetime
-    created_at_text: str  # as the worker writes it
+    as_of: bytes  # when it was created, as the worker writes it
     channel: Channel | None
-    channel_known: bool = True
+    channel_known: bool
 
 
-class _PlainOrder(msgspec.Struct, gc=False):
+class PlainOrder(msgspec.Struct, gc=False):
     """The same as nearly all orders are written: at half the price where the channel is one of ours."""
 
     order_id: str
@@ -54,7 +56,7 @@ class _PlainOrder(msgspec.Struct, gc=False):
     channel: Channel | None = None
 
 
-_PLAIN = msgspec.json.Decoder(_PlainOrder)
+_PLAIN = msgspec.json.Decoder(PlainOrder)
 _DECODER = msgspec.json.Decoder(OrderCreated)
 _FIELDS = OrderCreated.__struct_fields__
 _CHANNELS: dict[bytes, Channel | None] = {b'"public"': Channel.PUBLIC, b'"private"': Channel.PRIVATE, b"null": None}
@@ -64,13 +66,12 @@ _TEXT = msgspec.json.Decoder(str)
 def read_order(event: Envelope) -> Order:
     """The order of an event. Raises InvalidMessage."""
     data, channel, known = _read(event.data)
-    order_id, customer_id = data.order_id, data.customer_id
-    if not (0 < len(order_id) <= MAX_ORDER_ID and _is_visible(order_id)):
+    if not has_order_id(data.order_id):
         detail = f"order_id is not 1 to {MAX_ORDER_ID} visible characters without outer white space"
         raise InvalidMessage(Reason.INVALID_DATA, detail)
-    if len(data.supplier_id) > MAX_ID or not _is_supplier_id(data.supplier_id):
+    if not is_supplier_id(data.supplier_id):
         raise InvalidMessage(Reason.INVALID_DATA, "supplier_id is not 1 to 64 letters, digits and . _ : @ + -")
-    if customer_id is not None and not _is_party_id(customer_id):
+    if data.customer_id is not None and not is_party_id(data.customer_id):
         raise InvalidMessage(Reason.INVALID_DATA, "customer_id is not 1 to 64 letters, digits and . _ : @ + -")
     created_at, text = event.time, event.time_text
     if data.created_at is not None and data.created_at != text:
@@ -78,19 +79,38 @@ def read_order(event: Envelope) -> Order:
             created_at, text = read_time(data.created_at), data.created_at
         except InvalidTime as why:
             raise InvalidMessage(Reason.INVALID_DATA, f"created_at {why}") from None
-    text = written_anew(text, created_at)
-    return Order(event, order_id, data.supplier_id, customer_id, created_at, text, channel, known)
+    return Order(
+        event.id.encode(),
+        event.source,
+        event.trace,
+        event.data,
+        data.order_id,
+        data.supplier_id,
+        data.customer_id,
+        created_at,
+        written_anew(text, created_at).encode(),
+        channel,
+        known,
+    )
 
 
-def _read(text: bytes) -> tuple[_PlainOrder | OrderCreated, Channel | None, bool]:
+def read_plain(text: bytes) -> PlainOrder | None:
+    """An order as nearly all are written; None of any other, and where anything is wrong: the general way says what."""
+    if not json_text.is_flat(text):
+        return None
+    try:
+        if not text.isascii():
+            text.decode()  # the decoder takes any bytes inside strings
+        return _PLAIN.decode(text)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _read(text: bytes) -> tuple[PlainOrder | OrderCreated, Channel | None, bool]:
     """The order, its channel, and whether that is one of ours."""
-    if len(text) <= json_text.FLAT_BYTES and text.isascii():
-        try:
-            plain = _PLAIN.decode(text)
-        except (msgspec.DecodeError, RecursionError):
-            pass  # the general way says what is wrong, if anything
-        else:
-            return plain, plain.channel, True
+    plain = read_plain(text)
+    if plain is not None:
+        return plain, plain.channel, True
     try:
         data = json_text.read(text, _DECODER, _FIELDS)
     except json_text.NotJson as why:
@@ -100,13 +120,23 @@ def _read(text: bytes) -> tuple[_PlainOrder | OrderCreated, Channel | None, bool
     return data, *_channel(bytes(data.channel))
 
 
-def _is_visible(text: str) -> bool:
-    return text.strip() == text and not has_hidden_characters(text)
+def has_order_id(text: str) -> bool:
+    """1 to MAX_ORDER_ID visible characters without outer white space."""
+    visible = text.isprintable() if text.isascii() else not has_hidden_characters(text)
+    return visible and text.strip() == text and 0 < len(text) <= MAX_ORDER_ID
 
 
-@lru_cache(maxsize=10_000)  # a megabyte; suppliers are few, and each has many orders
+is_party_id = re.compile(r"[A-Za-z0-9._:@+-]{1,64}", re.ASCII).fullmatch
+
+
+def is_supplier_id(text: str) -> bool:
+    """The same, and kept: suppliers are few, and each has many orders."""
+    return len(text) <= MAX_ID and _is_supplier_id(text)
+
+
+@lru_cache(maxsize=10_000)  # a megabyte
 def _is_supplier_id(text: str) -> bool:
-    return _is_party_id(text) is not None
+    return is_party_id(text) is not None
 
 
 def _channel(raw: bytes) -> tuple[Channel | None, bool]:

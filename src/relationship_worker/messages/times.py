@@ -47,5 +47,24 @@ def written_anew(text: str, time: datetime) -> str:
     return write_time(time)
 
 
+def quick_time(text: bytes) -> tuple[datetime, bytes] | None:
+    """What `read_time` and `written_anew` make of a text in a usual form, at half the price; None of any other."""
+    form = text.translate(_DIGITS)
+    if form == b"0000-00-00T00:00:00.000Z" and text[20:23] != b"000":
+        written = text[:23] + b"000Z"
+    elif form == b"0000-00-00T00:00:00Z" or (form == b"0000-00-00T00:00:00.000000Z" and text[20:26] != b"000000"):
+        written = text
+    else:
+        return None
+    try:
+        time = datetime.fromisoformat(text.decode())
+    except ValueError:
+        return None
+    if not EARLIEST <= time < LATEST or text.startswith(b"24", 11):  # the hour 24 is one of some releases of Python
+        return None
+    return time, written
+
+
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _SECONDS = len("2026-03-02T12:00:00Z")
 _MILLISECONDS = len("2026-03-02T12:00:00.123Z")

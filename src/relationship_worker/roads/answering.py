@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from relationship_worker.domain.corrections import KnownSettings, is_gap
 from relationship_worker.domain.customer_numbers import Ruling, which_number
 from relationship_worker.domain.supplier import BUILT_IN, Settings
-from relationship_worker.kafka.enriched_records import Routing, routing_headers
+from relationship_worker.kafka.enriched_records import Told, told
 from relationship_worker.messages.orders import Order, around_as_of
 from relationship_worker.messages.outgoing import routing
 from relationship_worker.storage import relationships, suppliers
@@ -20,13 +20,11 @@ from relationship_worker.storage.known_facts import LONG_AGO, Known, KnownFacts,
 
 
 class Ruled(msgspec.Struct, frozen=True, gc=False):
-    """What orders of a customer over a channel are told while the same facts are in force: the answer (JSON) around its
-    `as_of`, the headers that route them, and which facts it knew. It holds for orders created `since` then."""
+    """What orders of a customer over a channel are told while the same facts are in force, and which facts that knew. It
+    holds for orders created `since` then."""
 
-    before: bytes
-    after: bytes
+    told: Told
     ruling: Ruling
-    routing: Routing
     stored: bytes  # of the answer's row, what is the same for all of them
     since: datetime
     settings: KnownSettings | None
@@ -138,10 +136,8 @@ def _ruled(
     before, after = around_as_of(ruling, version, no_customer=order.customer_id is None)
     knew_change, is_open = len(supplier.changes), is_gap(ruling)
     return Ruled(
-        before.encode(),
-        after.encode(),
+        told(before.encode(), after.encode(), routing(order.supplier_id, order.customer_id, ruling.number)),
         ruling,
-        routing_headers(routing(order.supplier_id, order.customer_id, ruling.number)),
         known_facts(
             order.supplier_id,
             order.customer_id,
@@ -168,4 +164,5 @@ def _flagged(ruled: Ruled, order: Order, version: int | None, *, caught_up: bool
         unknown_channel=not order.channel_known,
         caught_up=caught_up,
     )
-    return replace(ruled, before=before.encode(), after=after.encode())
+    headers = routing(order.supplier_id, order.customer_id, ruled.ruling.number)
+    return replace(ruled, told=told(before.encode(), after.encode(), headers))

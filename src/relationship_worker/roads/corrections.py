@@ -15,7 +15,7 @@ from relationship_worker.roads.relay import Bell
 from relationship_worker.storage import corrections, suppliers
 from relationship_worker.storage import facts as new_facts
 from relationship_worker.storage.corrections import Correction
-from relationship_worker.storage.database import Tx, alone, transaction
+from relationship_worker.storage.database import Tx, alone, statements, transaction
 from relationship_worker.storage.facts import Fact, Given, OrderId
 
 log = structlog.get_logger()
@@ -42,6 +42,9 @@ class Corrector:
     async def run_once(self) -> int:
         """One step; how many facts it brought forward."""
         now = datetime.now(UTC)
+        async with statements(self.database) as tx:
+            if not await new_facts.is_any_new(tx):
+                return 0
         async with transaction(self.database) as tx:
             if not await alone(tx, "corrections"):
                 return 0

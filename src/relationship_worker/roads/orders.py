@@ -8,32 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import msgspec
 import structlog
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker import metrics
-from relationship_worker.kafka.alike_headers import AlikeHeaders
+from relationship_worker.kafka.asked_orders import Asked, AskedOrders
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.dead_letters import CONFLICT, SetAside, dead_letters, read_all
-from relationship_worker.kafka.enriched_records import EnrichedRecords, routing_headers
-from relationship_worker.kafka.fetched_records import FetchedRecord
+from relationship_worker.kafka.enriched_records import EnrichedRecords, told
 from relationship_worker.kafka.lanes import Batch, Lane
 from relationship_worker.kafka.partitions import Partitioner
 from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import FencedOff, Place, Transactions
-from relationship_worker.messages.envelope import (
-    Envelope,
-    data_hash,
-    event_key,
-)
-from relationship_worker.messages.orders import (
-    ORDER_TYPES,
-    Order,
-    read_answer,
-    read_order,
-)
+from relationship_worker.messages.orders import read_answer
 from relationship_worker.messages.outgoing import (
     ENRICHED_ORDERS,
     ORDERS,
@@ -70,15 +58,6 @@ AT_ONCE = 200  # orders; above it COPY is cheaper for the database than what it 
 FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """A readable order, where it lay, and what recognises its event."""
-
-    order: Order
-    record: FetchedRecord
-    key: bytes
-    hash: bytes
-
-
 @dataclass(kw_only=True)
 class Outcome:
     """What a batch comes to: records of enriched orders (all but their places in a batch), and what goes beside them."""
@@ -106,7 +85,7 @@ class OrdersRoad:
     room: Room
     freshness_seconds: float
     breaker: Breaker
-    headers: AlikeHeaders = field(default_factory=lambda: AlikeHeaders(ORDER_TYPES))
+    orders: AskedOrders = field(default_factory=AskedOrders)
     repeats_expected: bool = False  # the last batch had some: the next is remembered the way that finds them first
     corrected: int = 0  # the number of the last correction that was told; noted in Kafka beside the position
     held_back: int = 0  # the next correction is to be told behind this offset
@@ -163,7 +142,7 @@ class OrdersRoad:
         since = time.time_ns()
         corrected = await self._corrections_behind(batch.next_position)
         await self._begin(batch, corrected)
-        asked, set_aside = read_all(self.lane, batch.records, self._read)
+        asked, set_aside = read_all(self.lane, batch.records, self.orders.read)
         outcome = await self._answer(asked) if asked else Outcome()
         outcome.set_aside += set_aside
         if self.transactions.is_old:
@@ -202,11 +181,6 @@ class OrdersRoad:
         """Where this lane's orders go."""
         return ENRICHED_ORDERS, self.lane.place.partition % self.partitioner.count(ENRICHED_ORDERS)
 
-    def _read(self, record: FetchedRecord) -> Asked:
-        event = self.headers.open(record)
-        order = read_order(event)
-        return Asked(order, record, event_key(ORDERS, event.source, event.id), data_hash(event.data))
-
     async def _answer(self, asked: Sequence[Asked]) -> Outcome:
         """Answer by the facts of every decision that was published before the batch was fetched, and remember it."""
         ends = {(self.kafka.plain(p.topic), p.partition): end for p, end in (await self.ends.now()).items()}
@@ -241,12 +215,11 @@ class OrdersRoad:
     async def _answer_at_once(self, asked: Sequence[Asked], ends: UpTo) -> Outcome | None:
         """A small batch by the facts in memory, in one round trip; None where it needs more. At a thousand orders a second
         it is the round trips that cost, not the orders."""
-        orders = [a.order for a in asked]
-        ruled = rule_by_held(self.known, orders)
+        ruled = rule_by_held(self.known, asked)
         if ruled is None and self.known.seen is not None:
             async with statements(self.database) as tx:
-                await load(tx, self.known, orders)
-            ruled = rule_by_held(self.known, orders)
+                await load(tx, self.known, asked)
+            ruled = rule_by_held(self.known, asked)
         seen = self.known.seen
         if ruled is None or seen is None:
             return None
@@ -257,15 +230,14 @@ class OrdersRoad:
         enriched = EnrichedRecords(write_time(now)).record
         outcome = Outcome(told_as=_counted(ruled))
         for a, r, g in zip(asked, ruled, given, strict=True):
-            order_id, answer = g.order_id.encode(), g.answer.encode()
-            outcome.enriched.append(enriched(g.record_key, a.order.event, a.key, order_id, answer, r.routing))
+            outcome.enriched.append(enriched(g.record_key, a, a.key, g.order_id.encode(), a.as_of, r.told))
             if r.ruling.number is None:
                 outcome.missing.append(_missing(a, r.ruling.reason, now))
         return outcome
 
     async def _answer_in(self, tx: Tx, period: Period, asked: Sequence[Asked], *, caught_up: bool) -> Outcome:
         now = datetime.now(UTC)
-        ruled = await rule(tx, self.known, [a.order for a in asked], caught_up=caught_up)
+        ruled = await rule(tx, self.known, asked, caught_up=caught_up)
         if self.repeats_expected:
             return await self._answer_some(tx, period, asked, ruled, now)
         return await self._answer_all(tx, period, asked, ruled, now)
@@ -278,14 +250,27 @@ class OrdersRoad:
         enriched = EnrichedRecords(write_time(now)).record
         outcome, rows = Outcome(told_as=_counted(ruled)), list[bytes]()
         for a, r in zip(asked, ruled, strict=True):
-            order, record, key = a.order, a.record, a.key
-            order_id, answer = order.order_id.encode(), _text(a, r)
-            rows.append(row(r.stored, key, a.hash, record.offset, order.created_at, order_id, answer, record.key))
-            outcome.enriched.append(enriched(record.key, order.event, key, order_id, answer, r.routing))
+            record, key, as_of, told_ = a.record, a.key, a.as_of, r.told
+            record_key, order_id = record.key, a.order_id.encode()
+            rows.append(
+                row(
+                    r.stored,
+                    key,
+                    a.hash,
+                    record.offset,
+                    a.created_at,
+                    order_id,
+                    told_.before,
+                    as_of,
+                    told_.after,
+                    record_key,
+                )
+            )
+            outcome.enriched.append(enriched(record_key, a, key, order_id, as_of, told_))
             if r.ruling.number is None:
                 outcome.missing.append(_missing(a, r.ruling.reason, now))
         events = [a.key for a in asked]
-        orders = [(a.order.supplier_id, a.order.order_id) for a in asked] if period.earlier else []
+        orders = [(a.supplier_id, a.order_id) for a in asked] if period.earlier else []
         await answers.remember_new(tx, rows, events, orders, period=period)
         return outcome
 
@@ -303,14 +288,13 @@ class OrdersRoad:
         enriched = EnrichedRecords(write_time(now)).record
         outcome = Outcome()
         for a in asked:
-            before, order = known[a.key], a.order
+            before = known[a.key]
             if before.data_hash != a.hash:
                 outcome.set_aside.append((a.record, CONFLICT))
             elif (before.partition, before.offset) == (a.record.partition, a.record.offset):
                 answer = read_answer(before.answer)
-                headers = routing_headers(routing(order.supplier_id, order.customer_id, answer.number))
-                order_id, text = order.order_id.encode(), before.answer.encode()
-                outcome.enriched.append(enriched(a.record.key, order.event, a.key, order_id, text, headers))
+                again = told(before.answer.encode(), b"", routing(a.supplier_id, a.customer_id, answer.number))
+                outcome.enriched.append(enriched(a.record.key, a, a.key, a.order_id.encode(), b"", again))
                 outcome.told_again += not before.first
                 if before.first:
                     outcome.told_as[f"{answer.source} {answer.reason or ''}"] += 1
@@ -380,7 +364,7 @@ class OrdersRoad:
                 position=batch.next_position,
                 count=len(batch.records),
                 since_ns=since,
-                inputs=(a.order.event.trace for a in asked),
+                inputs=(a.trace for a in asked),
             )
 
     def _log(self, batch: Batch, outcome: Outcome, corrected: Sequence[Waiting]) -> None:
@@ -397,30 +381,25 @@ class OrdersRoad:
             )
 
 
-def _text(asked: Asked, ruled: Ruled) -> bytes:
-    """The answer (JSON) to an order."""
-    return ruled.before + asked.order.created_at_text.encode() + ruled.after
-
-
 def _counted(ruled: Sequence[Ruled]) -> Counter[str]:
     """40 ns an order."""
     return Counter([r.told_as for r in ruled])
 
 
 def _answered(asked: Asked, ruled: Ruled) -> Answered:
-    order, record = asked.order, asked.record
+    record, as_told = asked.record, ruled.told
     return Answered(
         event_key=asked.key,
         data_hash=asked.hash,
-        supplier_id=order.supplier_id,
-        order_id=order.order_id,
-        customer_id=order.customer_id,
-        answer=_text(asked, ruled).decode(),
+        supplier_id=asked.supplier_id,
+        order_id=asked.order_id,
+        customer_id=asked.customer_id,
+        answer=(as_told.before + asked.as_of + as_told.after).decode(),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,
-        created_at=order.created_at,
-        channel=order.channel,
+        created_at=asked.created_at,
+        channel=asked.channel,
         knew_version=ruled.knew_version,
         knew_change=ruled.knew_change,
         open=ruled.open,
@@ -428,8 +407,7 @@ def _answered(asked: Asked, ruled: Ruled) -> Answered:
 
 
 def _cause(asked: Asked) -> Cause:
-    event: Envelope = asked.order.event
-    return Cause(asked.key, event.id, event.source, event.trace)
+    return Cause(asked.key, asked.event_id.decode(), asked.source, asked.trace)
 
 
 def _corrected(correction: Waiting, partition: int) -> Message:
@@ -451,8 +429,7 @@ def _corrected(correction: Waiting, partition: int) -> Message:
 
 
 def _missing(asked: Asked, reason: str | None, now: datetime) -> Message:
-    order = asked.order
     event = CustomerNumberMissing(
-        supplier_id=order.supplier_id, customer_id=order.customer_id, order_id=order.order_id, reason=reason or ""
+        supplier_id=asked.supplier_id, customer_id=asked.customer_id, order_id=asked.order_id, reason=reason or ""
     )
-    return event_message(event, _cause(asked), suffix="missing", now=now, subject=order.order_id)
+    return event_message(event, _cause(asked), suffix="missing", now=now, subject=asked.order_id)

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.roads.running import StopLane
-from relationship_worker.storage import corrections, outbox
-from relationship_worker.storage.database import transaction
+from relationship_worker.storage import outbox
+from relationship_worker.storage.database import statements, transaction
+from relationship_worker.storage.outbox import LastNumbers
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ class Bell:
     def __init__(self, database: AsyncEngine) -> None:
         self._database = database
         self._rung = asyncio.Event()
-        self._last: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        self._last = LastNumbers({}, {})
 
     def ring(self) -> None:
         """There are new messages: wake every relay of this process."""
@@ -35,8 +36,8 @@ class Bell:
 
     async def look(self) -> int:
         """One look for all lanes; rings where there is something new. The lane's relay finds out what."""
-        async with transaction(self._database) as tx:
-            last = (await outbox.last_numbers(tx), await corrections.last_numbers(tx))
+        async with statements(self._database) as tx:
+            last = await outbox.all_last_numbers(tx)
         if last != self._last:
             self._last = last
             self.ring()
@@ -44,7 +45,7 @@ class Bell:
 
     def last_correction(self, partition: int) -> int:
         """The number of a partition's newest correction, as of the last look."""
-        return self._last[1].get(partition, 0)
+        return self._last.corrections.get(partition, 0)
 
     def listen(self) -> "Ring":
         """The next ring, from now on: listen first, look then, wait last, and none is missed."""

@@ -67,7 +67,7 @@ async def _order(tx: Tx, record: FetchedRecord) -> Would:
     if told is not None:
         return {"outcome": "told again", **names, "answer": _answer(told.last)}
     [ruled] = await rule(tx, KnownFacts(), [order], caught_up=True)
-    text = ruled.before + order.created_at_text.encode() + ruled.after
+    text = ruled.told.before + order.as_of + ruled.told.after
     return {"outcome": "answered", **names, "answer": _answer(text.decode())}
 
 

@@ -18,7 +18,7 @@ _END = b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _BATCH = struct.Struct(">hiiiqii")
 _FACTS = struct.Struct(">iiiii?")
-_OWN = struct.Struct(">i16si8siqiq")
+_OWN = struct.Struct(">i16si8siqiqi")
 
 
 class _Sizes(dict[int, bytes]):
@@ -68,21 +68,26 @@ class AnswerRows:
         offset: int,
         created_at: datetime,
         order_id: bytes,
-        answer: bytes,
+        before: bytes,
+        as_of: bytes,
+        after: bytes,
         record_key: bytes | None,
     ) -> bytes:
-        """One row; `facts` as `known_facts` makes them, `order_id` in UTF-8."""
-        own = _OWN.pack(16, event_key, 8, data_hash, 8, offset, 8, _microseconds(created_at))
+        """One row; `facts` as `known_facts` makes them, `order_id` in UTF-8, the answer (JSON) in three parts."""
+        since = created_at - _EPOCH
+        microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         return b"".join(
             (
                 self._before,
                 facts,
-                own,
-                _SIZES[len(order_id)],
+                _OWN.pack(16, event_key, 8, data_hash, 8, offset, 8, microseconds, len(order_id)),
                 order_id,
-                _SIZES[len(answer)],
-                answer,
-                _NULL if record_key is None else _SIZES[len(record_key)] + record_key,
+                _SIZES[len(before) + len(as_of) + len(after)],
+                before,
+                as_of,
+                after,
+                _SIZES[-1 if record_key is None else len(record_key)],
+                record_key or b"",
             )
         )
 

@@ -170,11 +170,6 @@ async def told(tx: Tx, partition: int, *, up_to: int) -> None:
     )
 
 
-async def last_numbers(tx: Tx) -> dict[int, int]:
-    """The number of each partition's newest correction."""
-    return {row.partition: row.last for row in await rows(tx, "SELECT partition, last FROM correction_lanes")}
-
-
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """A correction of an order: its answer (JSON), the event behind it, and whether Kafka is known to have it."""
 

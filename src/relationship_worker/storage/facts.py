@@ -60,6 +60,12 @@ async def remember_facts(tx: Tx, facts: Sequence[Fact]) -> None:
     )
 
 
+async def is_any_new(tx: Tx) -> bool:
+    """Whether there are facts to look at. Asked many times a second, and mostly there are none."""
+    [row] = await rows(tx, "SELECT EXISTS (SELECT FROM new_facts) AS new")
+    return bool(row.new)
+
+
 async def facts_to_look_at(tx: Tx, *, limit: int) -> tuple[list[Fact], int]:
     """The next facts in the order in which they became known, and the transaction id below which may be who doesn't know
     them: this transaction's own, given only now. (A snapshot's end would not do: ids above it may be at work already.)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from relationship_worker.messages.outgoing import Message
 from relationship_worker.storage.database import Tx, rows, run
@@ -82,3 +83,23 @@ async def forget(tx: Tx, lane: int, *, up_to: int) -> None:
 async def last_numbers(tx: Tx) -> dict[int, int]:
     """The number of each lane's newest message."""
     return {row.lane: row.last for row in await rows(tx, "SELECT lane, last FROM outbox_lanes")}
+
+
+class LastNumbers(NamedTuple):
+    """The newest message of each lane of the outbox, and the newest correction of each partition of orders."""
+
+    messages: dict[int, int]
+    corrections: dict[int, int]
+
+
+async def all_last_numbers(tx: Tx) -> LastNumbers:
+    """All that may be new to tell, in one statement: every process asks many times a second."""
+    found = await rows(
+        tx,
+        """SELECT true AS message, lane, last FROM outbox_lanes
+           UNION ALL SELECT false, partition, last FROM correction_lanes""",
+    )
+    return LastNumbers(
+        messages={row.lane: row.last for row in found if row.message},
+        corrections={row.lane: row.last for row in found if not row.message},
+    )

@@ -29,7 +29,7 @@ def look_up_before_the_barrier() -> None:
 
     async def wrong(self: OrdersRoad, asked: Sequence[Asked]) -> Any:
         async with transaction(self.database) as tx:
-            looked_up.set(await rule(tx, self.known, [a.order for a in asked], caught_up=True))
+            looked_up.set(await rule(tx, self.known, asked, caught_up=True))
         return await answer(self, asked)
 
     async def looked_up_before(*_: Any, **__: Any) -> Any:
@@ -71,9 +71,9 @@ def write_orders_anew() -> None:
     """The order is read and written, as JSON libraries do it."""
     real = EnrichedRecords.record
 
-    def wrong(self: EnrichedRecords, key: Any, event: Any, *rest: Any) -> bytes:
-        anew = json.dumps(json.loads(event.data), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        return real(self, key, replace(event, data=anew), *rest)
+    def wrong(self: EnrichedRecords, key: Any, order: Any, *rest: Any) -> bytes:
+        anew = json.dumps(json.loads(order.data), ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return real(self, key, replace(order, data=anew), *rest)
 
     EnrichedRecords.record = wrong
 
