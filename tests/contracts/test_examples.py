@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import datetime
 
 import pytest
+from aiokafka import TopicPartition
 
 from contracts.models import CORRECTED, HEADERS, INPUTS, OUTPUTS, STRUCTURED
 from contracts.published import (
@@ -20,7 +21,9 @@ from contracts.published import (
 )
 from read_back import read_back
 from relationship_worker.domain.supplier import BUILT_IN, InvalidSettings, changed
+from relationship_worker.kafka.asked_orders import AskedOrders
 from relationship_worker.kafka.enriched_records import EnrichedRecords, told
+from relationship_worker.kafka.plain_records import FetchedRecord, head_of
 from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason, event_key, open_envelope
 from relationship_worker.messages.incoming import SettingsInput, read_input
 from relationship_worker.messages.orders import ORDER_CREATED, ORDER_ENRICHED, read_answer, read_order
@@ -142,10 +145,9 @@ def test_an_example_of_an_enriched_order_is_what_the_worker_writes(example: Exam
     answer = json.dumps(example.data["customer_number"])
     assert cause.value is not None
 
+    record = FetchedRecord(TopicPartition("orders", 0), 0, cause.record_key, cause.value, head_of(cause.record_headers))
     made = EnrichedRecords(example.headers["ce_time"]).record(
-        cause.record_key,
-        read_order(open_envelope(cause.record_headers, cause.value, [cause.kind])),
-        _cause(example).key,
+        AskedOrders().read(record),
         example.headers["ce_subject"].encode(),
         b"",
         told(answer.encode(), b"", [header for header in example.record_headers if header[0] in ROUTING_HEADERS]),

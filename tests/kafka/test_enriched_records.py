@@ -1,11 +1,14 @@
 """An enriched order's record: its order byte for byte, the answer beside it, and the headers of any other event."""
 
 import pytest
+from aiokafka import TopicPartition
 
 from builders import an_order_event
 from read_back import read_back
+from relationship_worker.kafka.asked_orders import Asked
 from relationship_worker.kafka.enriched_records import EnrichedRecords, told
-from relationship_worker.messages.orders import ORDER_ENRICHED, Order
+from relationship_worker.kafka.plain_records import NO_HEADERS, FetchedRecord
+from relationship_worker.messages.orders import ORDER_ENRICHED
 from relationship_worker.messages.outgoing import Cause, headers_of, routing
 
 NOW = "2026-03-02T12:00:01Z"
@@ -14,11 +17,11 @@ ANSWER = b'{"number":"00042","as_of":"x"}'
 
 
 def built(event, *, key=b"c-1", order_id="o-1", answer=ANSWER, headers=()):
-    order = Order(
-        event.id.encode(), event.source, event.trace, event.data, order_id, "s-1", None, event.time, b"x", None, True
-    )
-    before, _, after = answer.partition(order.as_of)
-    made = EnrichedRecords(NOW).record(key, order, KEY, order_id.encode(), order.as_of, told(before, after, headers))
+    of_event = event.id.encode(), event.source, event.trace, event.data
+    record = FetchedRecord(TopicPartition("orders", 0), 0, key, event.data, NO_HEADERS)
+    asked = Asked(*of_event, order_id, "s-1", None, event.time, b"x", None, True, record, KEY, bytes(8))
+    before, _, after = answer.partition(asked.as_of)
+    made = EnrichedRecords(NOW).record(asked, order_id.encode(), asked.as_of, told(before, after, headers))
     [[found]] = read_back([made])
     return found
 

@@ -5,14 +5,18 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+from aiokafka import TopicPartition
 
 from builders import an_order, an_order_event, binary_headers
+from relationship_worker.kafka.asked_orders import AskedOrders
 from relationship_worker.kafka.enriched_records import EnrichedRecords, told
+from relationship_worker.kafka.plain_records import FetchedRecord, head_of
 from relationship_worker.messages.envelope import InvalidMessage, event_key, open_envelope
 from relationship_worker.messages.orders import ORDER_TYPES, read_order
 
 LARGE = 100_000
 MANY = 100
+PLACE = TopicPartition("orders", 0)
 
 
 def open_one_of_a_large_source(n: int) -> None:
@@ -26,8 +30,9 @@ def read_one_of_a_large_supplier_id(n: int) -> None:
 
 
 def tell_one_of_a_large_source(n: int) -> None:
-    order = read_order(an_order_event(json.dumps(an_order()).encode(), source=f"/{n}/" + "x" * LARGE))
-    EnrichedRecords("now").record(None, order, bytes(16), b"o-1", b"", told(b"{}", b"", []))
+    headers = head_of(binary_headers(source=f"/{n}/".encode() + b"x" * LARGE))
+    order = AskedOrders().read(FetchedRecord(PLACE, 0, None, json.dumps(an_order()).encode(), headers))
+    EnrichedRecords("now").record(order, b"o-1", b"", told(b"{}", b"", []))
 
 
 @pytest.mark.parametrize(

@@ -282,15 +282,11 @@ def a_row(answer: Answered, period: Period) -> bytes:
     )
     return AnswerRows(partition=answer.partition, period=period.now, now=NOON).row(
         facts,
-        answer.event_key,
-        answer.data_hash,
-        answer.offset,
-        answer.created_at,
+        (answer.event_key, answer.data_hash, answer.offset, answer.created_at, answer.record_key),
         answer.order_id.encode(),
         answer.answer[:1].encode(),
         answer.answer[1:-1].encode(),
         answer.answer[-1:].encode() if len(answer.answer) > 1 else b"",
-        answer.record_key,
     )
 
 

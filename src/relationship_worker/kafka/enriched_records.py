@@ -9,9 +9,10 @@ from functools import lru_cache
 
 import msgspec
 
+from relationship_worker.kafka.asked_orders import Asked
 from relationship_worker.kafka.record_batch import LENGTHS, header
 from relationship_worker.messages.envelope import SHORT
-from relationship_worker.messages.orders import ORDER_ENRICHED, Order
+from relationship_worker.messages.orders import ORDER_ENRICHED
 from relationship_worker.messages.outgoing import SOURCE
 
 _VALUE, _ORDER, _END = b'{"customer_number":', b',"order":', b"}"
@@ -53,11 +54,9 @@ class EnrichedRecords:
         attributes = (("ce_source", SOURCE), ("ce_type", ORDER_ENRICHED.encode()), ("ce_time", now.encode()))
         self._behind_key = _SUFFIX + b"".join(header(name, text) for name, text in attributes) + _SUBJECT
 
-    def record(
-        self, key: bytes | None, order: Order, event_key: bytes, order_id: bytes, as_of: bytes, told: Told
-    ) -> bytes:
+    def record(self, asked: Asked, order_id: bytes, as_of: bytes, told: Told) -> bytes:
         """A record's bytes, all but its place in a batch. `order_id`: UTF-8; `as_of`: what is between the answer's parts."""
-        data, cause, source, trace = order.data, order.event_id, order.source, order.trace
+        key, data, cause, source, trace = asked.record.key, asked.data, asked.event_id, asked.source, asked.trace
         return b"".join(
             (
                 LENGTHS[-1 if key is None else len(key)],
@@ -72,7 +71,7 @@ class EnrichedRecords:
                 _END,
                 LENGTHS[told.headers + len(trace)],
                 _BEFORE_ID,
-                hexlify(event_key),
+                hexlify(asked.key),
                 self._behind_key,
                 LENGTHS[len(order_id)],
                 order_id,

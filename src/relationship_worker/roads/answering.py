@@ -4,8 +4,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from relationship_worker.domain.corrections import KnownSettings, is_gap
 from relationship_worker.domain.customer_numbers import Ruling, which_number
@@ -19,12 +18,12 @@ from relationship_worker.storage.database import Tx
 from relationship_worker.storage.known_facts import LONG_AGO, Known, KnownFacts, KnownSupplier
 
 
-class Ruled(msgspec.Struct, frozen=True, gc=False):
+class Ruled(Told, frozen=True, gc=False):
     """What orders of a customer over a channel are told while the same facts are in force, and which facts that knew. It
     holds for orders created `since` then."""
 
-    told: Told
     ruling: Ruling
+    has_number: bool
     stored: bytes  # of the answer's row, what is the same for all of them
     since: datetime
     settings: KnownSettings | None
@@ -65,11 +64,11 @@ def _rule_by_newest(
     """Also returns which of them are older than the newest facts: for these it is not true."""
     ruled: list[Ruled] = []
     late: list[int] = []
+    newest = {supplier_id: supplier.newest for supplier_id, supplier in settings.items()}
     for i, (order, customer) in enumerate(zip(orders, customers, strict=True)):
-        supplier = settings[order.supplier_id]
         found: Ruled | None = customer.derived.get(order.channel)
-        if found is None or found.settings is not supplier.newest:
-            found = customer.derived[order.channel] = _by_newest(order, customer, supplier)
+        if found is None or found.settings is not newest[order.supplier_id]:
+            found = customer.derived[order.channel] = _by_newest(order, customer, settings[order.supplier_id])
         if order.created_at < found.since:
             late.append(i)
         elif not caught_up or not order.channel_known:
@@ -135,10 +134,12 @@ def _ruled(
     ruling = which_number(partner=partner, individual=individual, channel=order.channel, settings=settings)
     before, after = around_as_of(ruling, version, no_customer=order.customer_id is None)
     knew_change, is_open = len(supplier.changes), is_gap(ruling)
+    headers = routing(order.supplier_id, order.customer_id, ruling.number)
     return Ruled(
-        told(before.encode(), after.encode(), routing(order.supplier_id, order.customer_id, ruling.number)),
-        ruling,
-        known_facts(
+        **asdict(told(before.encode(), after.encode(), headers)),
+        ruling=ruling,
+        has_number=ruling.number is not None,
+        stored=known_facts(
             order.supplier_id,
             order.customer_id,
             order.channel,
@@ -146,12 +147,12 @@ def _ruled(
             knew_change,
             is_open=is_open,
         ),
-        since,
-        supplier.newest,
-        knew_version,
-        knew_change,
-        is_open,
-        sys.intern(f"{ruling.source} {ruling.reason or ''}"),
+        since=since,
+        settings=supplier.newest,
+        knew_version=knew_version,
+        knew_change=knew_change,
+        open=is_open,
+        told_as=sys.intern(f"{ruling.source} {ruling.reason or ''}"),
     )
 
 
@@ -165,4 +166,4 @@ def _flagged(ruled: Ruled, order: Order, version: int | None, *, caught_up: bool
         caught_up=caught_up,
     )
     headers = routing(order.supplier_id, order.customer_id, ruled.ruling.number)
-    return replace(ruled, told=told(before.encode(), after.encode(), headers))
+    return replace(ruled, **asdict(told(before.encode(), after.encode(), headers)))

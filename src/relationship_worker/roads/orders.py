@@ -229,9 +229,9 @@ class OrdersRoad:
             return None
         enriched = EnrichedRecords(write_time(now)).record
         outcome = Outcome(told_as=_counted(ruled))
-        for a, r, g in zip(asked, ruled, given, strict=True):
-            outcome.enriched.append(enriched(g.record_key, a, a.key, g.order_id.encode(), a.as_of, r.told))
-            if r.ruling.number is None:
+        for a, r in zip(asked, ruled, strict=True):
+            outcome.enriched.append(enriched(a, a.order_id.encode(), a.as_of, r))
+            if not r.has_number:
                 outcome.missing.append(_missing(a, r.ruling.reason, now))
         return outcome
 
@@ -250,24 +250,11 @@ class OrdersRoad:
         enriched = EnrichedRecords(write_time(now)).record
         outcome, rows = Outcome(told_as=_counted(ruled)), list[bytes]()
         for a, r in zip(asked, ruled, strict=True):
-            record, key, as_of, told_ = a.record, a.key, a.as_of, r.told
-            record_key, order_id = record.key, a.order_id.encode()
-            rows.append(
-                row(
-                    r.stored,
-                    key,
-                    a.hash,
-                    record.offset,
-                    a.created_at,
-                    order_id,
-                    told_.before,
-                    as_of,
-                    told_.after,
-                    record_key,
-                )
-            )
-            outcome.enriched.append(enriched(record_key, a, key, order_id, as_of, told_))
-            if r.ruling.number is None:
+            order_id, as_of, lay = a.order_id.encode(), a.as_of, a.record
+            of_event = (a.key, a.hash, lay.offset, a.created_at, lay.key)
+            rows.append(row(r.stored, of_event, order_id, r.before, as_of, r.after))
+            outcome.enriched.append(enriched(a, order_id, as_of, r))
+            if not r.has_number:
                 outcome.missing.append(_missing(a, r.ruling.reason, now))
         events = [a.key for a in asked]
         orders = [(a.supplier_id, a.order_id) for a in asked] if period.earlier else []
@@ -294,7 +281,7 @@ class OrdersRoad:
             elif (before.partition, before.offset) == (a.record.partition, a.record.offset):
                 answer = read_answer(before.answer)
                 again = told(before.answer.encode(), b"", routing(a.supplier_id, a.customer_id, answer.number))
-                outcome.enriched.append(enriched(a.record.key, a, a.key, a.order_id.encode(), b"", again))
+                outcome.enriched.append(enriched(a, a.order_id.encode(), b"", again))
                 outcome.told_again += not before.first
                 if before.first:
                     outcome.told_as[f"{answer.source} {answer.reason or ''}"] += 1
@@ -387,14 +374,14 @@ def _counted(ruled: Sequence[Ruled]) -> Counter[str]:
 
 
 def _answered(asked: Asked, ruled: Ruled) -> Answered:
-    record, as_told = asked.record, ruled.told
+    record = asked.record
     return Answered(
         event_key=asked.key,
         data_hash=asked.hash,
         supplier_id=asked.supplier_id,
         order_id=asked.order_id,
         customer_id=asked.customer_id,
-        answer=(as_told.before + asked.as_of + as_told.after).decode(),
+        answer=(ruled.before + asked.as_of + ruled.after).decode(),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,

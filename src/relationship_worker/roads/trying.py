@@ -67,7 +67,7 @@ async def _order(tx: Tx, record: FetchedRecord) -> Would:
     if told is not None:
         return {"outcome": "told again", **names, "answer": _answer(told.last)}
     [ruled] = await rule(tx, KnownFacts(), [order], caught_up=True)
-    text = ruled.told.before + order.as_of + ruled.told.after
+    text = ruled.before + order.as_of + ruled.after
     return {"outcome": "answered", **names, "answer": _answer(text.decode())}
 
 

@@ -53,6 +53,10 @@ def known_facts(
     )
 
 
+OfEvent = tuple[bytes, bytes, int, datetime, bytes | None]
+"""An order's event: its key, the hash of its data, its offset, when the order was created, and its record's key."""
+
+
 class AnswerRows:
     """Builds the rows of one batch of orders."""
 
@@ -63,17 +67,14 @@ class AnswerRows:
     def row(
         self,
         facts: bytes,
-        event_key: bytes,
-        data_hash: bytes,
-        offset: int,
-        created_at: datetime,
+        of_event: OfEvent,
         order_id: bytes,
         before: bytes,
         as_of: bytes,
         after: bytes,
-        record_key: bytes | None,
     ) -> bytes:
         """One row; `facts` as `known_facts` makes them, `order_id` in UTF-8, the answer (JSON) in three parts."""
+        event_key, data_hash, offset, created_at, record_key = of_event
         since = created_at - _EPOCH
         microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         return b"".join(

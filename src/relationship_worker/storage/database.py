@@ -56,8 +56,8 @@ async def transaction(database: AsyncEngine) -> AsyncIterator[Tx]:
 @asynccontextmanager
 async def statements(database: AsyncEngine) -> AsyncIterator[Tx]:
     """Each statement is a transaction of its own: a round trip where `transaction` takes three."""
-    async with database.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        yield connection
+    async with database.connect() as connection:
+        yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def rows(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[Any]:

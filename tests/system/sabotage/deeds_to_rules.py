@@ -71,9 +71,9 @@ def write_orders_anew() -> None:
     """The order is read and written, as JSON libraries do it."""
     real = EnrichedRecords.record
 
-    def wrong(self: EnrichedRecords, key: Any, order: Any, *rest: Any) -> bytes:
+    def wrong(self: EnrichedRecords, order: Any, *rest: Any) -> bytes:
         anew = json.dumps(json.loads(order.data), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        return real(self, key, replace(order, data=anew), *rest)
+        return real(self, replace(order, data=anew), *rest)
 
     EnrichedRecords.record = wrong
 
