@@ -90,7 +90,16 @@ def test_whatever_differs_is_told_as_if_nothing_was_kept(differing):
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, b"", b" " * 1_048_577, b" \n{} ", b"[]", b" \t" + ORDER + b"\r\n", ORDER.replace(b"s-1", b"s 1")),
+        *(
+            None,
+            b"",
+            b" " * 1_048_577,
+            ORDER + b" " * 1_048_576,
+            b" \n{} ",
+            b"[]",
+            b" \t" + ORDER + b"\r\n",
+            ORDER.replace(b"s-1", b"s 1"),
+        ),
         *(ORDER.replace(b"c-1", "ä".encode()), ORDER.replace(b"c-1", b"\xff"), ORDER.replace(b"o-1", b" o-1")),
     ],
 )
