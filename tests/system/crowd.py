@@ -119,8 +119,12 @@ class _Crowd:
 
     async def play(self, flow: Flow) -> None:
         shape = self.shape
-        await self._step("the first starts", flow, lambda: self._start(1))
-        await self._step(f"{shape.workers - 1} join, one after the other", flow, lambda: self._start(shape.workers - 1))
+        first = max(1, shape.workers // 4)  # one alone with hundreds of lanes is another question
+        what = "the first starts" if first == 1 else f"{first} start at once"
+        await self._step(what, flow, lambda: self._start_at_once(first))
+        rest = shape.workers - first
+        if rest:
+            await self._step(f"{rest} join, one after the other", flow, lambda: self._start(rest))
         await self._look_at_rest()
         if shape.killed:
             victims = self.workers.live[1 : 1 + shape.killed]
@@ -132,7 +136,11 @@ class _Crowd:
 
     async def _start(self, count: int) -> None:
         for _ in range(count):
-            worker = await self.workers.start(*(("--only", "orders") if self.shape.orders_alone else ()))
+            await self._start_at_once(1)
+
+    async def _start_at_once(self, count: int) -> None:
+        arguments = ("--only", "orders") if self.shape.orders_alone else ()
+        for worker in [await self.workers.start(*arguments) for _ in range(count)]:
             await until("it to have joined", lambda worker=worker: self._has_joined(worker), seconds=STEP_BOUND)
 
     async def _all(self, strike: Callable[[Worker], Awaitable[None]], victims: Sequence[Worker]) -> None:
