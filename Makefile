@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 HELM := .tools/bin/helm
 
-.PHONY: install demo test lint tools chaos chaos-long chaos-input bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools chaos chaos-long chaos-input scale bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -35,6 +35,12 @@ chaos: install
 HOURS ?= 8
 chaos-long: install
 	@cd tests && ../$(BIN)/python -m system.chaos --hours $(HOURS) $(if $(SEED),--seed $(SEED))
+
+# Many workers on one group: who gets what, connections, memory, rebalances, and how long orders wait meanwhile.
+PARTITIONS ?= 64
+WORKERS ?= 16
+scale: install
+	@cd tests && ../$(BIN)/python -m system.scale --partitions $(PARTITIONS) --workers $(WORKERS)
 
 lint: install
 	@$(BIN)/ruff check .

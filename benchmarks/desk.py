@@ -27,7 +27,7 @@ async def inputs(stack: Stack, count: int) -> Figures:
     """A backlog of `count` inputs: a request and an acceptance with a number for each customer."""
     load = Load(orders=0, relationships=0)
     async with admin(stack) as kafka, course_of(stack, kafka, worker(), load) as course:
-        await _send_inputs(course, count // 2)
+        await send_inputs(course, count // 2)
         postgres = await asyncpg.connect(course.database_url)
         try:
             async with processes_of(worker(), course) as [process]:
@@ -59,7 +59,8 @@ async def inputs(stack: Stack, count: int) -> Figures:
     }
 
 
-async def _send_inputs(course: Course, customers: int) -> None:
+async def send_inputs(course: Course, customers: int) -> None:
+    """A request and an acceptance with a number for each of so many customers."""
     producer = AIOKafkaProducer(
         bootstrap_servers=course.stack.kafka_bootstrap_servers, max_batch_size=LOAD_BATCH, linger_ms=20
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
-from benchmarks import desk
+from benchmarks import desk, footprint
 from benchmarks.contenders import Contender, contenders, worker
 from benchmarks.course import Database, database_of
 from benchmarks.latency import measure
@@ -133,8 +133,28 @@ async def backlog(bench: Bench) -> None:
     await bench.race("backlog", [worker()], Load(orders=bench.size(2_000_000)), rounds=[0])
 
 
+async def left_behind(bench: Bench) -> None:
+    """What 300,000 orders of 1,000,000 relationships and 60,000 inputs leave behind, in bytes"""
+    bench.say("left_behind: worker, once")
+    load = Load(orders=bench.size(300_000), relationships=bench.size(1_000_000))
+    bench.results.add("left_behind", "worker, orders", await footprint.of_orders(bench.stack, load))
+    bench.results.add("left_behind", "worker, inputs", await footprint.of_inputs(bench.stack, bench.size(60_000)))
+
+
 Scenario = Callable[[Bench], Coroutine[None, None, None]]
 SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
-    for scenario in (peers, history, hot, workers, relationships, changes, latency, inputs, reminders, backlog)
+    for scenario in (
+        peers,
+        history,
+        hot,
+        workers,
+        relationships,
+        changes,
+        latency,
+        inputs,
+        reminders,
+        backlog,
+        left_behind,
+    )
 }

@@ -44,7 +44,7 @@ from relationship_worker.roads.orders import OrdersRoad
 from relationship_worker.roads.relationships import RelationshipsRoad
 from relationship_worker.roads.relay import Bell, RelayRoad
 from relationship_worker.roads.room import Room
-from relationship_worker.roads.running import describe, keep_running, run_periodically
+from relationship_worker.roads.running import OPEN_AT_ONCE, describe, keep_running, run_periodically
 from relationship_worker.settings import Settings
 from relationship_worker.standing import Surveyor
 from relationship_worker.storage.database import (
@@ -190,6 +190,7 @@ class Worker:
         self._bell = Bell(engine)
         self._known = KnownFacts()
         self._room = Room()
+        self._turns = asyncio.Semaphore(OPEN_AT_ONCE)
         self._stopping = asyncio.Event()
         self._only = only
         self._broker = open_broker(kafka)
@@ -262,7 +263,7 @@ class Worker:
             freshness_seconds=self._settings.freshness_seconds,
             breaker=self._breaker(lane),
         )
-        await keep_running(lane, road)
+        await keep_running(lane, road, self._turns)
 
     async def _decide(self, lane: Lane) -> None:
         road = RelationshipsRoad(
@@ -273,11 +274,11 @@ class Worker:
             bell=self._bell,
             breaker=self._breaker(lane),
         )
-        await keep_running(lane, road)
+        await keep_running(lane, road, self._turns)
 
     async def _relay(self, lane: Lane) -> None:
         road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
-        await keep_running(lane, road)
+        await keep_running(lane, road, self._turns)
 
     def _breaker(self, lane: Lane) -> Breaker:
         return Breaker(
@@ -436,9 +437,10 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
     except RetryError as why:
         error = why.last_attempt.exception()
         kind = describe(error) if error else "no answer"
-        raise CannotStart(
-            f"{what} can't be reached within {seconds:g} s ({kind}): is it running, and is the address right?"
-        ) from None
+        advice = "is it running, and is the address right?"
+        if "TooManyConnections" in kind:
+            advice = "it has no connection left (max_connections, RELATIONSHIP_WORKER_DATABASE_CONNECTIONS)"
+        raise CannotStart(f"{what} can't be reached within {seconds:g} s ({kind}): {advice}") from None
     except (SchemaMismatch, TopicsMissing) as why:
         raise CannotStart(str(why)) from None
     except StatementRefused as why:

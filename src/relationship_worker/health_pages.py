@@ -3,7 +3,7 @@
 import json
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -92,7 +92,7 @@ def _told_of(seen: Standing) -> dict[str, object]:
         "partitions": msgspec.to_builtins(seen.partitions),
         "relays": list(seen.relays),
         "stopped": seen.stopped,
-        "lag": sum(p.lag or 0 for p in seen.partitions),
+        "lag": _sum(p.lag for p in seen.partitions),
         "oldest_undecided_seconds": max((p.oldest_undecided_seconds for p in seen.partitions), default=0.0),
         "open_outbox": sum(waiting.outbox.values()) if waiting else None,
         "corrections_waiting": waiting.corrections if waiting else None,
@@ -102,6 +102,12 @@ def _told_of(seen: Standing) -> dict[str, object]:
         "parked_decisions": seen.parked,
         "open_requests": msgspec.to_builtins(seen.open_requests),
     }
+
+
+def _sum(lags: Iterable[int | None]) -> int | None:
+    """None where one of them is not known: as long as Kafka is away or a lane is not open, 0 would be a guess."""
+    known = list(lags)
+    return None if None in known else sum(lag or 0 for lag in known)
 
 
 def _set_gauges(seen: Standing | None) -> None:

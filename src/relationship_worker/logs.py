@@ -4,13 +4,18 @@ import contextlib
 import io
 import logging
 import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
 
+SAME_EVERY = 10.0  # seconds between two lines of a library that say the same; without Kafka it would say fifty a second
+
 
 def set_up_logs() -> None:
-    """JSON lines with time and level. Libraries' own lines pass from WARNING on, without their tracebacks."""
+    """JSON lines with time and level. Libraries' own lines pass from WARNING on, without their tracebacks and now and then."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -22,7 +27,8 @@ def set_up_logs() -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LibraryLine())
+    handler.setFormatter(LibraryLine())
+    handler.addFilter(NowAndThen())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
@@ -42,12 +48,39 @@ class _AsLongAsItTakes(io.TextIOBase):
             self._stream.flush()
 
 
-class _LibraryLine(logging.Formatter):
+class NowAndThen(logging.Filter):
+    """Of the lines of a library that say the same, one every so often: it says how many were left out before it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """From any thread; two that speak at once may both pass."""
+        what, now = (record.name, str(record.msg)), self._clock()
+        since, left_out = self._said.get(what, (-SAME_EVERY, 0))
+        if now - since < SAME_EVERY:
+            self._said[what] = since, left_out + 1
+            return False
+        self._said[what] = now, 0
+        record.left_out = left_out
+        return True
+
+
+class LibraryLine(logging.Formatter):
     """What a library says, without what it puts into the gaps of its sentence: that may be rows or payloads."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"event": "library", "library": record.name, "says": str(record.msg), "level": record.levelname.lower()}
+        line: dict[str, object] = {"event": "library", "library": record.name, "says": str(record.msg)}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
+        if left_out := getattr(record, "left_out", 0):
+            line["left_out"] = left_out
+        line |= {"level": record.levelname.lower(), "timestamp": _text(datetime.fromtimestamp(record.created, UTC))}
         rendered = structlog.processors.JSONRenderer(ensure_ascii=False)(None, "", line)
         return rendered if isinstance(rendered, str) else rendered.decode()
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -81,6 +81,7 @@ class Road:
     logs: list[Path] = field(default_factory=list)
     folder: Path = Path()
     program: tuple[str, ...] = ("relationship_worker",)  # the module that `start` runs, and what stands before `run`
+    partitions: int = PARTITIONS  # of every topic
 
     @property
     def group(self) -> str:
@@ -95,7 +96,7 @@ class Road:
             "DATABASE_URL": self.database_url,
             "RELATIONSHIP_WORKER_TOPIC_PREFIX": self.prefix,
             "RELATIONSHIP_WORKER_GROUP": self.group,
-            "RELATIONSHIP_WORKER_PARTITIONS": str(PARTITIONS),
+            "RELATIONSHIP_WORKER_PARTITIONS": str(self.partitions),
             "PYTHONPATH": str(Path(__file__).parents[1]),  # for workers that have a fault of the tests' own
             **self.settings,
         }
@@ -121,7 +122,7 @@ class Road:
         await admin.start()
         config = {"max.message.bytes": str(9 * 1024 * 1024)}
         await admin.create_topics(
-            [NewTopic(self.prefix + topic, PARTITIONS, 1, topic_configs=config) for topic in INPUTS]
+            [NewTopic(self.prefix + topic, self.partitions, 1, topic_configs=config) for topic in INPUTS]
         )
         await admin.close()
 
@@ -209,7 +210,7 @@ class Road:
             )
             await consumer.start()
             try:
-                places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(PARTITIONS)]
+                places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(self.partitions)]
                 ends = await consumer.end_offsets(places)
                 return all([(await consumer.committed(place) or 0) >= ends[place] for place in places])
             finally:
@@ -222,7 +223,7 @@ class Road:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.kafka_bootstrap_servers, group_id=self.group)
         await consumer.start()
         try:
-            places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(PARTITIONS)]
+            places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(self.partitions)]
             return {(place.topic, place.partition): await consumer.committed(place) for place in places}
         finally:
             await consumer.stop()
@@ -251,7 +252,7 @@ class Road:
         )
         await consumer.start()
         try:
-            places = [TopicPartition(self.prefix + topic, p) for p in range(PARTITIONS)]
+            places = [TopicPartition(self.prefix + topic, p) for p in range(self.partitions)]
             consumer.assign(places)
             ends = await consumer.end_offsets(places)
             found = []
@@ -314,7 +315,9 @@ def topic_prefix() -> str:
 
 
 @asynccontextmanager
-async def opened_road(stack: Stack, database_url: str, prefix: str, folder: Path) -> AsyncIterator[Road]:
+async def opened_road(
+    stack: Stack, database_url: str, prefix: str, folder: Path, *, partitions: int = PARTITIONS
+) -> AsyncIterator[Road]:
     """Topics and schema are there; no worker runs yet."""
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.kafka_bootstrap_servers,
@@ -323,7 +326,7 @@ async def opened_road(stack: Stack, database_url: str, prefix: str, folder: Path
         request_timeout_ms=WAITS_FOR_KAFKA_MS,
     )
     await producer.start()
-    made = Road(stack, database_url, prefix, producer, folder=folder)
+    made = Road(stack, database_url, prefix, producer, folder=folder, partitions=partitions)
     try:
         await made.make_inputs()
         await made.init()

@@ -25,6 +25,23 @@ async def test_a_missing_postgresql_is_one_clear_line_and_an_exit_code(road: Roa
     assert last.startswith("relationship-worker: PostgreSQL can't be reached within 1 s")
 
 
+async def test_a_postgresql_without_a_connection_left_says_what_to_look_at(road: Road, database: AsyncEngine):
+    guest = f"guest_{road.prefix.rstrip('.')}"
+    async with transaction(database) as tx:
+        await run(tx, f"CREATE ROLE {guest} LOGIN CONNECTION LIMIT 0")
+    try:
+        url = database.url.set(drivername="postgresql", username=guest).render_as_string(hide_password=False)
+        code, _, err = await road.command("run", DATABASE_URL=url, RELATIONSHIP_WORKER_START_SECONDS="1")
+    finally:
+        async with transaction(database) as tx:
+            await run(tx, f"DROP ROLE {guest}")
+
+    assert code == MISSING
+    assert (
+        "no connection left (max_connections, RELATIONSHIP_WORKER_DATABASE_CONNECTIONS)" in err.strip().splitlines()[-1]
+    )
+
+
 async def test_a_missing_kafka_is_one_clear_line_and_an_exit_code(road: Road):
     nobody = f"127.0.0.1:{free_port()}"
     code, _, err = await road.command("run", KAFKA_BOOTSTRAP_SERVERS=nobody, RELATIONSHIP_WORKER_START_SECONDS="1")

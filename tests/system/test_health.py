@@ -103,6 +103,7 @@ async def test_a_killed_kafka_makes_it_not_ready_and_no_less_alive(own_road: Roa
     await worker.turns("/health/ready", RED, "Kafka does not answer")
     assert (await worker.get("/health/live"))[0] == GREEN
     assert await worker.metric("relationship_worker_kafka_up") == 0
+    assert (await worker.status())["lag"] is None
     own_road.stack.start_kafka()
     await worker.turns("/health/ready", GREEN)
 

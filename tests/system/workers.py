@@ -33,8 +33,10 @@ class Workers:
         """Those that nobody has struck."""
         return [worker for worker in self.road.workers if worker not in self._struck]
 
-    async def start(self, *, instead_of: Worker | None = None, module: str = "", **settings: str) -> Worker:
-        """A worker; one that replaces another takes its way."""
+    async def start(
+        self, *arguments: str, instead_of: Worker | None = None, module: str = "", **settings: str
+    ) -> Worker:
+        """A worker, with these arguments of `run`; one that replaces another takes its way."""
         number = len(self.road.workers)
         if instead_of is not None:
             number = self._way_of.get(instead_of, number)
@@ -42,7 +44,7 @@ class Workers:
             settings = {**self.ways[number % len(self.ways)].settings(self.road.database_url), **settings}
         if self.crashes is not None and not module:
             module, settings = "system.crashing_worker", {**settings, **self.crashes.settings()}
-        worker = await self.road.start(module=module or self.module, **settings)
+        worker = await self.road.start(*arguments, module=module or self.module, **settings)
         self._way_of[worker] = number
         return worker
 

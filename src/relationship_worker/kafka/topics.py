@@ -1,5 +1,6 @@
 """Topics: made where they are missing, checked where they are there, never altered."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from relationship_worker.messages.outgoing import (
 )
 
 DAY_MS = 24 * 3600 * 1000
+SHOWN_LOOK = 0.1  # seconds between two looks whether new topics are shown
+SHOWN_LOOKS = 200  # twenty seconds; it takes milliseconds, unless the brokers are very busy
 BROKER_DEFAULT = -1  # what Kafka takes for "as the broker is set"
 
 
@@ -62,6 +65,7 @@ async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport
         for topic, partitions in wanted.items():
             if topic not in there and await _make(admin, topic, partitions, kafka.plain(topic), settings):
                 report.made.append(topic)
+        await _shown(admin, report.made)
         found = [kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS) if kafka.topic(name) in there]
         outputs = {kafka.topic(name) for name in OUTPUT_TOPICS}
         report.differ.extend(await _differences(admin, found, outputs, settings))
@@ -117,6 +121,15 @@ async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: s
         if code:
             raise KafkaError(f"the topic {topic} could not be made: {kind.__name__} {detail or ''}".strip())
     return True
+
+
+async def _shown(admin: AIOKafkaAdminClient, topics: Collection[str]) -> None:
+    """Wait until the broker shows them: it makes topics first and knows of them later, and a worker that starts at once would
+    find them missing."""
+    for _ in range(SHOWN_LOOKS):
+        if (await _partitions(admin)).keys() >= set(topics):
+            return
+        await asyncio.sleep(SHOWN_LOOK)
 
 
 async def _differences(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -215,13 +215,22 @@ def _is_fenced(producer: AIOKafkaProducer, why: Exception) -> bool:
 
 async def _throw_away(producer: AIOKafkaProducer) -> None:
     """End a producer without caring how: nothing that it still sends is taken once its id has been opened anew."""
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.stop(), CLOSE_TIMEOUT)
+    await _whatever_becomes_of(producer.stop())
     loop = getattr(producer, "_sender", None)  # a `stop` that was cut short leaves its task running
     task = getattr(loop, "sender_task", None)
     if task is not None and not task.done():
         task.cancel()
         with contextlib.suppress(BaseException):
             await asyncio.wait_for(asyncio.shield(asyncio.wait([task])), CLOSE_TIMEOUT)
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.client.close(), CLOSE_TIMEOUT)
+    await _whatever_becomes_of(producer.client.close())
+
+
+async def _whatever_becomes_of(ending: Coroutine[Any, Any, None]) -> None:
+    """Wait for it, not for long. In a task of its own: a client that was cut short once gives futures that are cancelled, and
+    who awaits them would look cancelled himself."""
+    task = asyncio.create_task(ending)
+    await asyncio.wait([task], timeout=CLOSE_TIMEOUT)
+    task.cancel()
+    await asyncio.wait([task], timeout=CLOSE_TIMEOUT)
+    if task.done() and not task.cancelled():
+        task.exception()  # looked at, or Python complains

@@ -55,7 +55,8 @@ BATCH_RECORDS = 4_000  # the transaction's fixed cost is spread thin by then; mo
 BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large orders
 BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders
 AT_ONCE = 200  # orders; above it COPY is cheaper for the database than what it saves in round trips
-FRESHNESS_STEP = 0.005  # seconds between two looks at the applied positions
+FRESHNESS_STEP = 0.005  # seconds between the first two looks at the applied positions
+LONGEST_FRESHNESS_STEP = 0.1  # doubled up to this: many lanes that look keep the database from those that apply
 
 
 @dataclass(kw_only=True)
@@ -189,7 +190,7 @@ class OrdersRoad:
             if outcome is not None:
                 return outcome
         began = asyncio.get_running_loop().time()
-        patience, behind = began + self.freshness_seconds, False
+        patience, behind, step = began + self.freshness_seconds, False, FRESHNESS_STEP
         while True:
             try:
                 async with transaction(self.database) as tx:
@@ -210,7 +211,8 @@ class OrdersRoad:
             except AnsweredBefore:
                 self.repeats_expected = True
                 continue
-            await asyncio.sleep(FRESHNESS_STEP)
+            await asyncio.sleep(step)
+            step = min(2 * step, LONGEST_FRESHNESS_STEP)
 
     async def _answer_at_once(self, asked: Sequence[Asked], ends: UpTo) -> Outcome | None:
         """A small batch by the facts in memory, in one round trip; None where it needs more. At a thousand orders a second

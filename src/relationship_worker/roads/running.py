@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 
 FIRST_PAUSE = 0.1  # seconds after a failure; doubled with each further one
 LONGEST_PAUSE = 3.0  # seconds; a dependency that is back is noticed that soon
+OPEN_AT_ONCE = 32  # lanes of a process: hundreds at once would take each as long as all together, past their time-outs
+TURN_LOOK = 0.5  # seconds between two looks of a lane that waits for its turn, whether it closes
 OPEN_SECONDS = 90.0  # for all that opens a lane, longer than its parts may take: a client that waits for ever is left
 FENCED_PAUSE = 5.0  # seconds; longer than two heartbeats, by which a worker that has lost a partition learns of it
 OWN_FAULT_STATES = ("22", "23")  # SQLSTATE classes: data exceptions and violated constraints are nobody else's fault
@@ -45,15 +48,22 @@ class Road(Protocol):
         """Give back what `open` took."""
 
 
-async def keep_running(lane: Lane, road: Road) -> None:
-    """Run the road until the lane closes. Whatever fails is done again from the position that is committed."""
+async def keep_running(lane: Lane, road: Road, turns: asyncio.Semaphore) -> None:
+    """Run the road until the lane closes. Whatever fails is done again from the position that is committed.
+
+    `turns`: of all lanes of the process, to open."""
     name = f"{lane.place.topic}-{lane.place.partition}"
     pause = FIRST_PAUSE
     try:
         while not lane.closing:
             try:
-                async with asyncio.timeout(OPEN_SECONDS):
-                    await road.open()
+                if not await _has_turn(turns, lane):
+                    return
+                try:
+                    async with asyncio.timeout(OPEN_SECONDS):
+                        await road.open()
+                finally:
+                    turns.release()
                 lane.stopped = None
                 while not lane.closing:
                     if await road.run_once():
@@ -69,7 +79,9 @@ async def keep_running(lane: Lane, road: Road) -> None:
                 metrics.FENCES.labels(lane.topic).inc()
                 lane.stop_taking()
                 await lane.wait_closing(FENCED_PAUSE)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_cut_off(error):
+                    raise
                 if is_own_fault(error):
                     log.error("failed", lane=name, error=describe(error), where=_where(error))
                     metrics.FAILURES.labels(lane.topic).inc()
@@ -82,6 +94,24 @@ async def keep_running(lane: Lane, road: Road) -> None:
                 pause = min(2 * pause, LONGEST_PAUSE)
     finally:
         await asyncio.shield(road.close())
+
+
+async def _has_turn(turns: asyncio.Semaphore, lane: Lane) -> bool:
+    """Wait for a turn, and take it; False where the lane closes meanwhile."""
+    while not lane.closing:
+        try:
+            await asyncio.wait_for(turns.acquire(), TURN_LOOK)
+        except TimeoutError:
+            lane.moved_at = time.monotonic()  # the others' time, not its own
+        else:
+            return True
+    return False
+
+
+def _is_cut_off(error: BaseException) -> bool:
+    """True where this task is to end. The clients cancel what they wait for themselves, too: that passes, as any failure."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def check_position(lane: Lane, position: int, *, first: int, end: int) -> None:
@@ -110,7 +140,9 @@ async def run_periodically(
             if await run_once():
                 wait = 0
             pause = FIRST_PAUSE
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cut_off(error):
+                raise
             level = log.error if is_own_fault(error) else log.warning
             level("interrupted, trying again", loop=name, error=describe(error), pause_seconds=pause)
             wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
@@ -125,7 +157,7 @@ def is_own_fault(error: BaseException) -> bool:
     )  # COPY goes past SQLAlchemy: its errors are the driver's
     if state or isinstance(error, DBAPIError):
         return (state or "")[:2] in OWN_FAULT_STATES
-    away = (Doubt, KafkaError, PoolTimeoutError, *ConnectionLost)
+    away = (Doubt, KafkaError, PoolTimeoutError, asyncio.CancelledError, *ConnectionLost)
     return not isinstance(error, away)
 
 
