@@ -116,6 +116,8 @@ async def migrate(database: AsyncEngine, to: str = "head") -> None:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
+    from relationship_worker.storage.notes import write_note  # which needs this module
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
 
@@ -134,11 +136,7 @@ async def migrate(database: AsyncEngine, to: str = "head") -> None:
         done = await _found_version(tx) or ""
         scripts = ScriptDirectory.from_config(config).walk_revisions(head=done)
         admits = max(getattr(script.module, "oldest_worker", script.revision) for script in scripts)
-        await run(
-            tx,
-            "INSERT INTO notes (name, text) VALUES (:name, :text) ON CONFLICT (name) DO UPDATE SET text = excluded.text",
-            {"name": ADMITS, "text": admits},
-        )
+        await write_note(tx, ADMITS, admits)
 
 
 async def check_release(tx: Tx, oldest: int = OLDEST_RELEASE) -> None:
