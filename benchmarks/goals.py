@@ -68,6 +68,11 @@ GOALS = [
         value=_ratio("peers", "worker", SPEED, to="worker-at-least-once"),
         at_least=0.9,
     ),
+    Goal(
+        says="CPU per order with traces, × without",
+        value=_ratio("traces", "worker-traced", CPU, to="worker"),
+        at_most=1.1,
+    ),
     Goal(says="end to end at 1,000/s, p50 ms", value=_figure("latency", "worker", "p50_ms"), at_most=15),
     Goal(says="end to end at 1,000/s, p99 ms", value=_figure("latency", "worker", "p99_ms"), at_most=50),
     *(

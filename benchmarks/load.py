@@ -46,6 +46,7 @@ class Load:
     history: bool = False  # documents of a real history, 188 bytes to 68 KB, instead of uniform orders
     hot: bool = False  # all orders of one customer, in one partition
     changes_per_second: int = 0  # of relationships, while the orders are answered
+    traced: bool = False  # each order comes with a trace's context, of a trace that is recorded
 
     @property
     def suppliers(self) -> int:
@@ -111,6 +112,8 @@ def orders(load: Load, *, seed: int) -> Iterator[Record]:
             ("ce_time", time.encode()),
             ("content-type", b"application/json"),
         ]
+        if load.traced:
+            headers.append(("traceparent", f"00-{rng.getrandbits(128):032x}-{rng.getrandbits(64):016x}-01".encode()))
         yield Record(relationship, customer.encode(), f"{{{order}{document}".encode(), headers)
 
 

@@ -11,6 +11,7 @@ from benchmarks.latency import measure
 from benchmarks.load import Load
 from benchmarks.results import Results
 from benchmarks.throughput import race
+from benchmarks.traces import collector, traced_worker
 from relationship_worker.local.stack import Stack
 
 RATE = 1_000  # orders a second where they flow
@@ -105,6 +106,14 @@ async def changes(bench: Bench) -> None:
         await bench.race("changes", [worker()], busy, "{}, 10,000 changes/s", rounds=[seed])
 
 
+async def traces(bench: Bench) -> None:
+    """300,000 orders that come with trace contexts: the worker whose spans go to a collector beside the one without"""
+    with collector() as sink:
+        runners = [worker(), traced_worker(sink.endpoint)]
+        await bench.race("traces", runners, Load(orders=bench.size(300_000), traced=True))
+    assert sink.requests, "no span has come: what ran was the worker without traces, twice"
+
+
 async def latency(bench: Bench) -> None:
     """1,000 orders a second over 4 partitions for 20 s after 5 s: from the producer's send to a read_committed reader"""
     warm_up, counted = 5, max(20 * bench.scale, 2)
@@ -151,6 +160,7 @@ SCENARIOS: dict[str, Scenario] = {
         workers,
         relationships,
         changes,
+        traces,
         latency,
         inputs,
         reminders,

@@ -42,6 +42,20 @@ def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert(
         assert alert["annotations"]["runbook"] == f"runbook.md#{alert['alert'].lower()}"
 
 
+def test_every_alert_has_series_on_which_it_fires_and_some_on_which_it_does_not():
+    """By hand: `promtool test rules alerts.test.yaml`, in deploy/prometheus."""
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.test.yaml").read_text("utf-8"))["tests"]
+    cases = [case for group in groups for case in group["alert_rule_test"]]
+    fires = {case["alertname"]: case["exp_alerts"][0] for case in cases if case["exp_alerts"]}
+
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == set(fires)
+    assert set(fires) == {alert["alert"] for alert in alerts()}
+    for alert in alerts():
+        told = fires[alert["alert"]]
+        assert told["exp_labels"].items() >= alert["labels"].items()
+        assert told["exp_annotations"]["runbook"] == alert["annotations"]["runbook"]
+
+
 def test_the_labels_that_a_summary_names_are_those_that_its_alert_keeps():
     for alert in alerts():
         named = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import make_url
 
 from relationship_worker.storage.database import (
+    ADMITS,
     ConnectionLost,
     SchemaMismatch,
+    WorkerTooOld,
     alone,
     check_release,
     check_schema,
@@ -64,12 +66,48 @@ async def test_a_database_without_a_schema_is_named_with_what_to_do(empty_databa
         await check_schema(empty_database)
 
 
-async def test_a_schema_of_another_version_is_named_with_what_to_do(database):
+async def test_an_older_schema_is_named_with_what_to_do(empty_database):
+    await migrate(empty_database, to="0007")
+
+    with pytest.raises(SchemaMismatch, match=r"has version 0007, .* needs version \w+: run `relationship-worker init`"):
+        await check_schema(empty_database)
+
+
+async def of_a_later_release(database, admits: str | None) -> None:
+    """As a later release's `init` leaves it, which says which workers may still run on it."""
     async with transaction(database) as tx:
         await run(tx, "UPDATE alembic_version SET version_num = '9999'")
+        await run(tx, "DELETE FROM notes WHERE name = :name", {"name": ADMITS})
+        if admits is not None:
+            await write_note(tx, ADMITS, admits)
 
-    with pytest.raises(SchemaMismatch, match=r"has version 9999, .* needs version \w+: run `relationship-worker init`"):
-        await check_schema(database)
+
+@pytest.mark.parametrize("admits", ["0001", schema_version()])
+async def test_a_later_schema_that_admits_this_worker_is_taken_as_it_is(database, admits):
+    await of_a_later_release(database, admits)
+
+    await migrate(database)
+
+    await check_schema(database)
+    async with transaction(database) as tx:
+        [row] = await rows(tx, "SELECT version_num FROM alembic_version")
+        assert (row.version_num, await note(tx, ADMITS)) == ("9999", admits)
+
+
+@pytest.mark.parametrize(("admits", "named"), [("9998", "9998"), (None, "9999")])
+async def test_a_worker_that_a_later_schema_does_not_admit_is_too_old(database, admits, named):
+    await of_a_later_release(database, admits)
+
+    for asked in (check_schema, migrate):
+        with pytest.raises(WorkerTooOld, match=f"version 9999, which admits workers of version {named} or later"):
+            await asked(database)
+
+
+async def test_a_migration_that_says_nothing_admits_no_older_worker(empty_database):
+    await migrate(empty_database)
+
+    async with transaction(empty_database) as tx:
+        assert await note(tx, ADMITS) == schema_version()
 
 
 async def test_a_schema_that_was_begun_and_never_made_is_no_schema(database):

@@ -23,7 +23,11 @@ ConnectionLost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIE
 
 
 class SchemaMismatch(Exception):
-    """The database or its schema is not the one that this worker was made for; the message says what to do."""
+    """The database or its schema is not one that this worker was made for; the message says what to do."""
+
+
+class WorkerTooOld(SchemaMismatch):
+    """The schema is a later release's, and does not admit this worker any more."""
 
 
 def open_database(url: str, *, connections: int) -> AsyncEngine:
@@ -94,6 +98,7 @@ def _text(statement: str) -> Any:
 
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+ADMITS = "the oldest workers that the schema admits"  # a note: their schema's version; written by `migrate`
 
 
 def schema_version() -> str:
@@ -102,23 +107,36 @@ def schema_version() -> str:
 
 
 async def migrate(database: AsyncEngine, to: str = "head") -> None:
-    """Bring the schema to this worker's version (or only to an earlier one). Repeatable; two at once wait in turn.
+    """Bring the schema to this worker's version (or only to an earlier one). Repeatable; two at once wait in turn. A later
+    release's schema is left as it is, where it admits this worker.
 
-    Raises SchemaMismatch where PostgreSQL is too old.
+    Raises SchemaMismatch where PostgreSQL is too old, WorkerTooOld where this worker is.
     """
     from alembic import command  # here alone: it takes longer to import than a view to answer
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from relationship_worker.storage.notes import write_note  # which needs this module
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
 
     def upgrade(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
         config.attributes["connection"] = connection
         command.upgrade(config, to)
 
     async with database.begin() as tx:
         await check_release(tx)
         await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('relationship-worker:migrate'))"))
+        found = await _found_version(tx)
+        if found is not None and found > schema_version():
+            await _check_admits(tx, found)
+            return
         await tx.run_sync(upgrade)
+        done = await _found_version(tx) or ""
+        scripts = ScriptDirectory.from_config(config).walk_revisions(head=done)
+        admits = max(getattr(script.module, "oldest_worker", script.revision) for script in scripts)
+        await write_note(tx, ADMITS, admits)
 
 
 async def check_release(tx: Tx, oldest: int = OLDEST_RELEASE) -> None:
@@ -129,7 +147,8 @@ async def check_release(tx: Tx, oldest: int = OLDEST_RELEASE) -> None:
 
 
 async def check_schema(database: AsyncEngine) -> None:
-    """Raises SchemaMismatch where the schema is not this worker's, ConnectionLost where the database can't be asked."""
+    """Raises SchemaMismatch where the schema is none that this worker may run on, WorkerTooOld where it is of a later release
+    that does not admit it, ConnectionLost where the database can't be asked."""
     async with database.connect() as connection:
         await check_schema_in(connection)
 
@@ -137,11 +156,27 @@ async def check_schema(database: AsyncEngine) -> None:
 async def check_schema_in(tx: Tx) -> None:
     """The same, by an open transaction."""
     await check_release(tx)
-    wanted = schema_version()
-    there = await tx.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
-    found = await tx.scalar(text("SELECT version_num FROM alembic_version")) if there else None
-    if found != wanted:
+    wanted, found = schema_version(), await _found_version(tx)
+    if found is None or found < wanted:
         have = f"version {found}" if found else "no schema"
         raise SchemaMismatch(
             f"the database has {have}, this worker needs version {wanted}: run `relationship-worker init`"
+        )
+    if found > wanted:
+        await _check_admits(tx, found)
+
+
+async def _found_version(tx: Tx) -> str | None:
+    there = await tx.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+    found: str | None = await tx.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+    return found
+
+
+async def _check_admits(tx: Tx, found: str) -> None:
+    """Whether a schema of a later release says that it admits this worker; one that says nothing admits none."""
+    admits = await tx.scalar(_text("SELECT text FROM notes WHERE name = :name"), {"name": ADMITS}) or found
+    if admits > schema_version():
+        raise WorkerTooOld(
+            f"the database has schema version {found}, which admits workers of version {admits} or later, and this one is of "
+            f"version {schema_version()}: run a later release of the worker"
         )
