@@ -91,7 +91,8 @@ async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1
                 expected = bad.expectations()
                 break
         memory = _most_memory(worker.pid)
-        if await road.stop() != [0]:
+        worker.terminate()
+        if await asyncio.wait_for(worker.wait(), BOUND) != 0:  # how soon it ends is tried elsewhere
             player.troubles.append("the worker did not end well")
         await collector.mark_ends(road.producer)
 

@@ -18,6 +18,7 @@ class Crashes:
     rng: Random
     each_round: int  # workers that end so; those that are started then just work
     reached: Counter[int] = field(default_factory=Counter)
+    everywhere: Counter[int] = field(default_factory=Counter)  # also in other runs, beside this one or before it
     _left: int = 0
 
     def begin_round(self) -> None:
@@ -29,7 +30,7 @@ class Crashes:
         if self._left <= 0:
             return {VARIABLE: "{}"}
         numbers = self.rng.sample(range(len(IN_EPISODES)), k=len(IN_EPISODES))
-        least = sorted(numbers, key=lambda number: self.reached[number])[:AT_ONCE]
+        least = sorted(numbers, key=lambda number: self.everywhere[number])[:AT_ONCE]
         return {VARIABLE: json.dumps({number: self.rng.randint(1, PASSES) for number in least})}
 
     def has_ended(self, code: int) -> bool:
@@ -38,5 +39,6 @@ class Crashes:
         if not 0 <= number < len(IN_EPISODES):
             return False
         self.reached[number] += 1
+        self.everywhere[number] += 1
         self._left -= 1
         return True
