@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 HELM := .tools/bin/helm
 
-.PHONY: install demo test lint tools chaos chaos-long chaos-input bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools chaos chaos-long chaos-crashes chaos-input bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -35,6 +35,11 @@ chaos: install
 HOURS ?= 8
 chaos-long: install
 	@cd tests && ../$(BIN)/python -m system.chaos --hours $(HOURS) $(if $(SEED),--seed $(SEED))
+
+# Workers that end at each step of their work, fifty times at each: as long as the machine takes for 2,400 starts, or MINUTES.
+MINUTES ?= 60
+chaos-crashes: install
+	@cd tests && ../$(BIN)/python -m system.crash_play --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

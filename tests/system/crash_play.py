@@ -59,7 +59,7 @@ class CrashPlay:
             seed = self.seed + self.begun
             self.begun += 1
             began = monotonic()
-            crashes = Crashes(Random(seed), EACH_ROUND, everywhere=self.reached)
+            crashes = Crashes(Random(seed), EACH_ROUND, everywhere=self.reached, until=self.until)
             planned = await asyncio.to_thread(plan, seed, SIZE, crashes=crashes)
             played = await played_on_own_servers(planned, self.folder, self.forks.spawn)
             seconds = monotonic() - began
@@ -113,7 +113,7 @@ def main() -> int:
     """0 where nothing differs and each point was reached as often as wanted."""
     parser = argparse.ArgumentParser(prog="system.crash_play", description=__doc__)
     parser.add_argument("--each", type=int, default=EACH_POINT, help="times that a worker is to end at each point")
-    parser.add_argument("--minutes", type=float, default=20.0, help="after which nothing more is begun")
+    parser.add_argument("--minutes", type=float, default=20.0, help="after which no worker is to end any more")
     parser.add_argument("--at-once", type=int, default=3, help="episodes side by side")
     parser.add_argument("--seed", type=int, help="of the first episode; random where left out")
     arguments = parser.parse_args()

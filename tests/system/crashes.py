@@ -1,9 +1,11 @@
 """Lets workers end at one point of their work after the other, those first that were reached least."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+from time import monotonic
 
 from system.crash_points import EXIT, IN_EPISODES, VARIABLE
 
@@ -19,6 +21,7 @@ class Crashes:
     each_round: int  # workers that end so; those that are started then just work
     reached: Counter[int] = field(default_factory=Counter)
     everywhere: Counter[int] = field(default_factory=Counter)  # also in other runs, beside this one or before it
+    until: float = math.inf  # on the monotonic clock: from then on workers just work
     _left: int = 0
 
     def begin_round(self) -> None:
@@ -27,7 +30,7 @@ class Crashes:
 
     def settings(self) -> dict[str, str]:
         """What the next worker is given."""
-        if self._left <= 0:
+        if self._left <= 0 or monotonic() > self.until:
             return {VARIABLE: "{}"}
         numbers = self.rng.sample(range(len(IN_EPISODES)), k=len(IN_EPISODES))
         least = sorted(numbers, key=lambda number: self.everywhere[number])[:AT_ONCE]
