@@ -34,6 +34,7 @@ class RetentionPlay:
         self.road.settings |= {
             "RELATIONSHIP_WORKER_ANSWERS_DAYS": KEPT_DAYS,
             "RELATIONSHIP_WORKER_INBOX_DAYS": KEPT_DAYS,
+            "RELATIONSHIP_WORKER_FRESHNESS_SECONDS": "30",  # no order goes out before what was decided before it
         }
         await self._run(
             "CREATE TABLE standing_clock AS SELECT clock_timestamp() AS at",
