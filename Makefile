@@ -8,7 +8,7 @@ HELM := .tools/bin/helm
 SUPPLY := .tools/supply
 SUPPLY_STAMP := $(SUPPLY)/.installed
 
-.PHONY: install demo test lint tools audit sbom chaos chaos-long chaos-input scale bench bench-all bench-compare lock clean
+.PHONY: install demo test lint tools audit sbom chaos chaos-long chaos-crashes chaos-input scale bench bench-all bench-compare lock clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -43,6 +43,11 @@ PARTITIONS ?= 64
 WORKERS ?= 16
 scale: install
 	@cd tests && ../$(BIN)/python -m system.scale --partitions $(PARTITIONS) --workers $(WORKERS)
+
+# Workers that end at each step of their work, fifty times at each: as long as the machine takes for 2,400 starts, or MINUTES.
+MINUTES ?= 60
+chaos-crashes: install
+	@cd tests && ../$(BIN)/python -m system.crash_play --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

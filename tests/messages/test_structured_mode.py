@@ -1,11 +1,19 @@
 """Events in structured mode: one JSON object, whose data is a slice of it."""
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
 
 from builders import STRUCTURED, binary_headers, structured
-from relationship_worker.messages.envelope import Envelope, InvalidMessage, Reason, data_hash, open_envelope
+from relationship_worker.messages.envelope import (
+    Envelope,
+    InvalidMessage,
+    Reason,
+    data_hash,
+    is_structured,
+    open_envelope,
+)
 from relationship_worker.messages.orders import ORDER_TYPES
 
 
@@ -44,6 +52,18 @@ def test_an_event_is_opened():
 @pytest.mark.parametrize("name", ["content-type", "Content-Type"])
 def test_the_content_type_says_that_the_mode_is_structured(name, content_type):
     assert opened(structured(), [(name, content_type)]).id == "e-1"
+
+
+@pytest.mark.parametrize("names", list(itertools.product(["content-type", "Content-Type"], repeat=2)))
+@pytest.mark.parametrize(
+    "types", list(itertools.product([b"application/json", b"application/cloudevents+json"], repeat=2))
+)
+def test_whoever_asks_for_the_mode_is_told_the_one_in_which_the_event_was_read(names, types):
+    """Or an erasure would look for contacts in another place than where they were read."""
+    attributes = [pair for pair in binary_headers(id=b"binary") if pair[0] != "content-type"]
+    headers = [*attributes, *zip(names, types, strict=True)]
+
+    assert is_structured(headers) == (opened(structured(), headers).id == "e-1")
 
 
 def test_attributes_in_headers_count_for_nothing():

@@ -27,6 +27,7 @@ from relationship_worker.messages.times import InvalidTime, read_time, write_tim
         ("2026-03-02T12:00:00.123Z", datetime(2026, 3, 2, 12, 0, 0, 123_000, tzinfo=UTC)),
         ("2026-03-02T12:00:00.000001Z", datetime(2026, 3, 2, 12, 0, 0, 1, tzinfo=UTC)),
         ("2026-03-02T12:00:00.123456789Z", datetime(2026, 3, 2, 12, 0, 0, 123_456, tzinfo=UTC)),
+        ("2026-03-02T12:00:00.1234567890123Z", datetime(2026, 3, 2, 12, 0, 0, 123_456, tzinfo=UTC)),
         ("2026-03-02T12:00:00.999999999+01:00", datetime(2026, 3, 2, 11, 0, 0, 999_999, tzinfo=UTC)),
         ("2024-02-29T00:00:00Z", datetime(2024, 2, 29, tzinfo=UTC)),
         ("2000-01-01T00:00:00Z", datetime(2000, 1, 1, tzinfo=UTC)),

@@ -101,6 +101,7 @@ def test_the_data_of_a_structured_event_is_the_slice_that_lies_in_it() -> None:
     ("text", "at"),
     [
         ("2026-01-01t00:00:00.123456789z", datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-01-01T00:00:00.1234567890123Z", datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)),
         ("2026-01-01T00:00:00+05:45", datetime(2025, 12, 31, 18, 15, tzinfo=UTC)),
         ("2000-01-01T00:30:00+01:00", None),
         ("2026-01-01T24:00:00Z", None),

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -68,6 +68,16 @@ class Told:
         return self.data["customer_number"]
 
 
+Spawn = Callable[[Sequence[str], Mapping[str, str], Path], Awaitable[asyncio.subprocess.Process]]
+"""Starts a module with arguments and an environment; what it says goes to a file."""
+
+
+async def spawned(program: Sequence[str], environment: Mapping[str, str], log: Path) -> asyncio.subprocess.Process:
+    """By a Python of its own."""
+    with log.open("wb") as stderr:
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", *program, env=environment, stderr=stderr)
+
+
 @dataclass
 class Road:
     """A worker's topics, and its processes."""
@@ -82,6 +92,7 @@ class Road:
     folder: Path = Path()
     program: tuple[str, ...] = ("relationship_worker",)  # the module that `start` runs, and what stands before `run`
     partitions: int = PARTITIONS  # of every topic
+    spawn: Spawn = spawned
 
     @property
     def group(self) -> str:
@@ -134,11 +145,7 @@ class Road:
         """A worker process; it need not be ready when this returns. `module`: of the tests, instead of `program`."""
         program = (module,) if module else self.program
         log = self.folder / f"worker-{len(self.workers)}.log"
-        environment = {**self.environment, **settings}
-        with log.open("wb") as stderr:
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *program, "run", *arguments, env=environment, stderr=stderr
-            )
+        worker = await self.spawn([*program, "run", *arguments], {**self.environment, **settings}, log)
         self.workers.append(worker)
         self.logs.append(log)
         return worker

@@ -2,18 +2,16 @@
 
 import gzip
 import json
-import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import cramjam
 import pytest
-import zstandard
 
+from bombs import BOMBS, KEY, a_bomb
 from hand_made_batches import GZIP, LZ4, SNAPPY, ZSTD, a_batch, a_record, send_batch
 from kafka.test_batches_that_brokers_take import lz4, snappy, zstd
-from relationship_worker.kafka.record_batch import LENGTHS, record
+from relationship_worker.kafka.record_batch import record
 from roads.driving import ORDER_CREATED, ORDERS, SHOP, YESTERDAY, Road
 from waiting import until
 
@@ -37,14 +35,14 @@ async def test_a_record_of_500_mib_in_16_kb_is_a_dead_letter_without_its_value(r
     before = await road.order("before", partition=1)
     size = 500 * MIB
 
-    await sent(road, a_batch(packed_by(zstandard.ZstdCompressor().compressobj(), huge(size)), 1, codec=ZSTD))
+    await sent(road, a_bomb("zstd", attributes("huge"), size=size))
     behind = await road.order("behind", partition=1)
     elsewhere = await road.order("elsewhere", partition=2)
 
     told = await road.told("enriched-orders", 3)
     assert {o.cause for o in told} == {before, behind, elsewhere}
     [letter] = await road.told("dead-letters", 1)
-    assert (letter.key, letter.value, letter.header("deadletter-reason")) == (b"k", None, "too_large")
+    assert (letter.key, letter.value, letter.header("deadletter-reason")) == (KEY, None, "too_large")
     assert f"{size} bytes of value do not fit this topic and were left out" in str(letter.header("deadletter-detail"))
     assert letter.header("ce_id") == "huge"
     assert most_memory(road) < MOST_MEMORY
@@ -52,19 +50,13 @@ async def test_a_record_of_500_mib_in_16_kb_is_a_dead_letter_without_its_value(r
 
 async def test_bombs_of_every_kind_on_every_partition_stay_within_memory(road: Road):
     await road.start()
-    kinds = {
-        "gzip": (GZIP, packed_by(zlib.compressobj(wbits=31), huge(200 * MIB))),
-        "lz4": (LZ4, packed_by(cramjam_lz4(), huge(100 * MIB))),
-        "snappy": (SNAPPY, snappy(b"".join(huge(20 * MIB)))),
-        "zstd": (ZSTD, packed_by(zstandard.ZstdCompressor().compressobj(), huge(500 * MIB))),
-        "zstd, wide": (ZSTD, packed_by(wide_zstd(), huge(300 * MIB))),
-    }
+    bombs = [a_bomb(name, attributes("huge")) for name in BOMBS]
     for partition in range(4):
-        for codec, packed in kinds.values():
-            await sent(road, a_batch(packed, 1, codec=codec), partition)
+        for bomb in bombs:
+            await sent(road, bomb, partition)
         await road.order(f"behind-{partition}", partition=partition)
 
-    letters = await road.told("dead-letters", 4 * len(kinds))
+    letters = await road.told("dead-letters", 4 * len(bombs))
 
     assert {letter.header("deadletter-reason") for letter in letters} == {"too_large"}
     assert len(await road.told("enriched-orders", 4)) == 4
@@ -161,29 +153,6 @@ def attributes(id_: str) -> list[tuple[str, bytes]]:
         "content-type": "application/json",
     }
     return [(name, text.encode()) for name, text in texts.items()]
-
-
-def huge(size: int) -> list[bytes]:
-    """A record of so many blanks, in pieces of a mebibyte."""
-    headers = record(None, None, attributes("huge"))[2:]
-    front = b"\0\0\0" + LENGTHS[1] + b"k" + LENGTHS[size]
-    whole = LENGTHS[len(front) + size + len(headers)] + front
-    return [whole, *[b" " * MIB] * (size // MIB), headers]
-
-
-def packed_by(packer: Any, pieces: list[bytes]) -> bytes:
-    """What a compressor of whichever library makes of them."""
-    packed = [packer.compress(piece) for piece in pieces]
-    end = packer.finish() if hasattr(packer, "finish") else packer.flush()
-    return b"".join([part for part in packed if isinstance(part, bytes)]) + bytes(end)
-
-
-def cramjam_lz4() -> Any:
-    return cramjam.lz4.Compressor(level=9, content_checksum=False, block_linked=False)
-
-
-def wide_zstd() -> Any:
-    return zstandard.ZstdCompressor(level=22, write_content_size=False).compressobj()
 
 
 async def sent(road: Road, batch: bytes, partition: int = 1) -> None:

@@ -7,28 +7,32 @@ import secrets
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 
 from aiokafka import TopicPartition
 
-from model.records import DEAD_LETTERS, ENRICHED, Record
+from hand_made_batches import send_batch
+from model.records import DEAD_LETTERS, Record
 from relationship_worker.local.stack import KAFKA_VARIABLE, POSTGRES_VARIABLE, Stack, running_stack
 from roads.driving import Road, opened_road
 from system.bad_input import bad_input
 from system.collector import Collector
-from system.expectations import Expectations, expectations
+from system.expectations import Expectations
 from system.judge import Verdict, judge
-from system.plan import Round
-from system.reading import read_back
+from system.plan import Plan, Round
+from system.reading import Place, read_back
+from system.waits import Sent, Waits
 from waiting import until
 
 BATCH = 200  # records of a produced batch
 BOUND = 120.0  # seconds for a slice; it takes one or two
 MOST_MEMORY = 512 * 1024 * 1024  # bytes that a worker may ever hold
+HELD_UP = 1.0  # seconds that a record in good order may wait longer behind bad ones than it waits without them
 
 
 @dataclass
@@ -37,38 +41,58 @@ class Run:
 
     verdict: Verdict
     records: int
+    bombs: int
     dead_letters: int
     memory: int  # bytes that the worker held at the most
-    held_up: float  # seconds from when a slice was sent to the last answer to a good order in it, at the most
+    between: Waits  # of records in good order between bad ones
+    alone: Waits  # and of those that came by themselves, amid the same run
     troubles: list[str] = field(default_factory=list)
+
+    @property
+    def held_up(self) -> float:
+        """Seconds that the last of the bad ones' neighbours waited longer than the last of the others."""
+        return max(0.0, self.between.longest - self.alone.longest)
+
+    @property
+    def is_as_it_must_be(self) -> bool:
+        """Nothing differs, and no bound was passed."""
+        bounded = self.memory < MOST_MEMORY and self.held_up <= HELD_UP
+        return bounded and not self.verdict.differences and not self.troubles
 
     def report(self) -> str:
         """In some lines."""
-        lines = [f"trouble: {trouble}" for trouble in self.troubles]
-        lines.append(self.verdict.report())
-        lines.append(
-            f"{self.records} records, {self.dead_letters} dead letters; at most {self.memory // 1024 // 1024} MiB; "
-            f"an order between them was answered within {self.held_up:.2f} s"
+        return "\n".join(
+            [
+                *(f"trouble: {trouble}" for trouble in self.troubles),
+                self.verdict.report(),
+                f"{self.records} records, {self.bombs} bombs among them; {self.dead_letters} dead letters",
+                f"the worker held {self.memory // 1024 // 1024} MiB at the most",
+                "records in good order were told, seconds after they were sent:",
+                f"    between bad ones {self.between}",
+                f"    by themselves    {self.alone}",
+                f"held up by bad ones for {self.held_up:.2f} s at the most",
+            ]
         )
-        return "\n".join(lines)
 
 
 async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1.0) -> Run:
     """One worker, and all of the plan."""
-    plan = bad_input(seed, datetime.now(UTC), generated=generated, hostile_share=hostile_share)
-    expected = expectations(plan)
+    bad = bad_input(seed, datetime.now(UTC), generated=generated, hostile_share=hostile_share)
+    expected = bad.expectations()
     collector = Collector(road.stack.kafka_bootstrap_servers, road.prefix)
     await collector.open()
     try:
         worker = await road.start()
-        player = _Player(road, expected, collector)
-        for number, round_ in enumerate(plan.rounds):
+        player = _Player(road, expected, bad.bombs, collector)
+        for number, round_ in enumerate(bad.plan.rounds):
             await player.play(number, round_)
             if player.troubles:
-                expected = expectations(replace(plan, rounds=plan.rounds[: number + 1]))
+                bad = bad.up_to(number + 1)
+                expected = bad.expectations()
                 break
         memory = _most_memory(worker.pid)
-        if await road.stop() != [0]:
+        worker.terminate()
+        if await asyncio.wait_for(worker.wait(), BOUND) != 0:  # how soon it ends is tried elsewhere
             player.troubles.append("the worker did not end well")
         await collector.mark_ends(road.producer)
 
@@ -85,12 +109,18 @@ async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1
         )
     finally:
         await collector.close()
+    verdict = judge(expected, reading)
+    if verdict.differences:
+        _write_down(expected.plan, road.folder / "inputs.jsonl")
+    waits = [player.sent.waits(ids, collector.records, collector.seen_at) for ids in (bad.good, bad.alone)]
     return Run(
-        verdict=judge(expected, reading),
+        verdict=verdict,
         records=sum(len(round_.relationships) + len(round_.orders) for round_ in expected.plan.rounds),
+        bombs=player.bombs_sent,
         dead_letters=collector.counts[DEAD_LETTERS],
         memory=memory,
-        held_up=max(player.held_up, default=0.0),
+        between=waits[0],
+        alone=waits[1],
         troubles=player.troubles,
     )
 
@@ -99,15 +129,15 @@ async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1
 class _Player:
     road: Road
     expected: Expectations
+    bombs: Mapping[Place, bytes]
     collector: Collector
     troubles: list[str] = field(default_factory=list)
-    held_up: list[float] = field(default_factory=list)
-    _seen: int = 0
+    sent: Sent = field(default_factory=Sent)
+    bombs_sent: int = 0
 
     async def play(self, number: int, round_: Round) -> None:
         """Send a slice, and wait until all that it leads to is told."""
         await self._send([*round_.relationships, *round_.orders])
-        sent_at = datetime.now(UTC)
         wanted = self.expected.by_round[number]
 
         async def told() -> bool:
@@ -118,10 +148,6 @@ class _Player:
             await self.road.settled()
         except AssertionError as why:
             self.troubles.append(f"{why}; there are {dict(self.collector.counts)}")
-        new = self.collector.records[self._seen :]
-        self._seen = len(self.collector.records)
-        answered = [(record.at - sent_at).total_seconds() for record in new if record.topic == ENRICHED]
-        self.held_up.append(max(answered, default=0.0))
 
     async def _send(self, records: Sequence[Record]) -> None:
         by_place: dict[TopicPartition, list[Record]] = defaultdict(list)
@@ -130,16 +156,37 @@ class _Player:
         for place, some in by_place.items():
             rest = list(some)
             while rest:
-                batch = self.road.producer.create_batch()  # takes what `send` refuses: headers without a value
-                count = 0
-                while count < len(rest) and count < BATCH:
-                    one = rest[count]
-                    if not batch.append(timestamp=None, key=one.key, value=one.value, headers=list(one.headers)):
-                        break
-                    count += 1
-                sent = await (await self.road.producer.send_batch(batch, place.topic, partition=place.partition))
-                assert sent.offset == rest[0].offset, "the topics are this run's alone"
-                del rest[:count]
+                if rest[0].place in self.bombs:
+                    await self._send_bomb(place, rest.pop(0))
+                else:
+                    await self._send_batch(place, rest)
+
+    async def _send_bomb(self, place: TopicPartition, record: Record) -> None:
+        code, offset = await send_batch(self.road.producer, place.topic, place.partition, self.bombs[record.place])
+        assert (code, offset) == ("NoError", record.offset)
+        self.bombs_sent += 1
+
+    async def _send_batch(self, place: TopicPartition, rest: list[Record]) -> None:
+        """As many of them as a batch takes, up to the next bomb; these are taken from the list."""
+        batch = self.road.producer.create_batch()  # takes what `send` refuses: headers without a value
+        some = list(takewhile(lambda record: record.place not in self.bombs, rest[:BATCH]))
+        count = 0
+        for one in some:
+            if not batch.append(timestamp=None, key=one.key, value=one.value, headers=list(one.headers)):
+                break
+            count += 1
+        self.sent.now(rest[:count])
+        sent = await (await self.road.producer.send_batch(batch, place.topic, partition=place.partition))
+        assert sent.offset == rest[0].offset, "the topics are this run's alone"
+        del rest[:count]
+
+
+def _write_down(plan: Plan, file: Path) -> None:
+    """All that was sent, each record with its place: what a difference names can be looked at."""
+    with file.open("w") as lines:
+        for round_ in plan.rounds:
+            for record in (*round_.relationships, *round_.orders):
+                lines.write(f"{record.place} {record.key!r} {record.headers!r} {record.value!r}\n")
 
 
 def _most_memory(pid: int) -> int:
@@ -153,7 +200,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="system.bad_input_play", description=__doc__)
     parser.add_argument("--seed", type=int, help="the same seed makes the same records; random where left out")
     parser.add_argument("--generated", type=int, default=50_000)
-    parser.add_argument("--held-up", type=float, default=1.0, help="seconds that a good order may wait at the most")
     parser.add_argument("--logs", help="a folder for the worker's log")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**31)
@@ -165,9 +211,10 @@ def main() -> int:
     began = monotonic()
     with running_stack(lambda line: print(line, file=sys.stderr)) as stack:
         done = asyncio.run(_on_its_own(stack, folder, seed, arguments.generated))
-    print(f"{done.report()}\nin {monotonic() - began:.0f} s; the worker's log is in {folder}")
-    bounded = done.memory < MOST_MEMORY and done.held_up <= arguments.held_up
-    return 0 if bounded and not done.verdict.differences and not done.troubles else 1
+    load = ", ".join(f"{of_minutes:.1f}" for of_minutes in os.getloadavg())
+    print(f"{done.report()}\nin {monotonic() - began:.0f} s; the machine's load by now: {load}")
+    print(f"the worker's log is in {folder}")
+    return 0 if done.is_as_it_must_be else 1
 
 
 async def _on_its_own(stack: Stack, folder: Path, seed: int, generated: int) -> Run:

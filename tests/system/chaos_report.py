@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model.records import OUTPUT_TOPICS
 from system.blows import Fault
-from system.crash_points import IN_EPISODES
+from system.crash_points import IN_EPISODES, Point
 from system.episodes import Episode
 
 EACH_POINT = 50  # times that a worker is to end at each point of its work
@@ -76,13 +76,16 @@ def _faults(episodes: Sequence[Episode]) -> list[str]:
 
 def _points(episodes: Sequence[Episode]) -> list[str]:
     reached = sum((episode.reached for episode in episodes), Counter[int]())
-    if not reached:
-        return []
-    never = [point.name for number, point in enumerate(IN_EPISODES) if not reached[number]]
-    counted = [f"{reached[number]:>6}  {point.name}" for number, point in enumerate(IN_EPISODES) if reached[number]]
+    return points(reached, IN_EPISODES) if reached else []
+
+
+def points(reached: Counter[int], of: Sequence[Point]) -> list[str]:
+    """How often a worker ended at each of the points, which are counted from the first of all on."""
+    never = [point.name for number, point in enumerate(of) if not reached[number]]
+    counted = [f"{reached[number]:>6}  {point.name}" for number, point in enumerate(of) if reached[number]]
     return [
         "",
-        f"a worker ended amid its work {reached.total()} times, at {len(counted)} of {len(IN_EPISODES)} points:",
+        f"a worker ended amid its work {reached.total()} times, at {len(counted)} of {len(of)} points:",
         *counted,
         *(["never reached: " + "; ".join(never)] if never else []),
     ]

@@ -13,6 +13,8 @@ class When(StrEnum):
     BEFORE = "before"
     AFTER = "after"
     COMMITTED = "committed"  # its database transaction
+    WAITING = "waiting"  # for whoever reads what it removes; the server goes on by itself when they have read
+    CUT_OFF = "cut off"  # the same, and the server does not go on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,4 +85,14 @@ AFTER_THE_GRACE_TIME: tuple[Point, ...] = (
     _point("parked decisions: posted, not committed", _POST, When.AFTER, _PARKED),
     _point("parked decisions: committed, not told", _POST, When.COMMITTED, _PARKED),
 )
-POINTS = IN_EPISODES + AFTER_THE_GRACE_TIME
+
+_MAKE, _DETACH = "storage.periods:_make_period", "storage.periods:_detach"
+AS_PERIODS_PASS: tuple[Point, ...] = (  # in this order each is reached in one period
+    _point("retention: a period is made, not committed", _MAKE, When.AFTER),
+    _point("retention: periods are made, nothing is dropped", "storage.periods:make", When.AFTER),
+    _point("retention: a partition is half detached, and the server goes on", _DETACH, When.WAITING),
+    _point("retention: a partition is half detached, and stays so", _DETACH, When.CUT_OFF),
+    _point("retention: a partition is detached, not dropped", _DETACH, When.AFTER),
+    _point("retention: a partition is dropped, others are not", "storage.periods:drop", When.AFTER),
+)
+POINTS = IN_EPISODES + AFTER_THE_GRACE_TIME + AS_PERIODS_PASS

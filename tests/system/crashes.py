@@ -1,9 +1,11 @@
 """Lets workers end at one point of their work after the other, those first that were reached least."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+from time import monotonic
 
 from system.crash_points import EXIT, IN_EPISODES, VARIABLE
 
@@ -18,6 +20,8 @@ class Crashes:
     rng: Random
     each_round: int  # workers that end so; those that are started then just work
     reached: Counter[int] = field(default_factory=Counter)
+    everywhere: Counter[int] = field(default_factory=Counter)  # also in other runs, beside this one or before it
+    until: float = math.inf  # on the monotonic clock: from then on workers just work
     _left: int = 0
 
     def begin_round(self) -> None:
@@ -26,10 +30,10 @@ class Crashes:
 
     def settings(self) -> dict[str, str]:
         """What the next worker is given."""
-        if self._left <= 0:
+        if self._left <= 0 or monotonic() > self.until:
             return {VARIABLE: "{}"}
         numbers = self.rng.sample(range(len(IN_EPISODES)), k=len(IN_EPISODES))
-        least = sorted(numbers, key=lambda number: self.reached[number])[:AT_ONCE]
+        least = sorted(numbers, key=lambda number: self.everywhere[number])[:AT_ONCE]
         return {VARIABLE: json.dumps({number: self.rng.randint(1, PASSES) for number in least})}
 
     def has_ended(self, code: int) -> bool:
@@ -38,5 +42,6 @@ class Crashes:
         if not 0 <= number < len(IN_EPISODES):
             return False
         self.reached[number] += 1
+        self.everywhere[number] += 1
         self._left -= 1
         return True

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from roads.driving import opened_road
+from roads.driving import Spawn, opened_road, spawned
 from system.blows import Fault, spread
 from system.crashes import Crashes
 from system.expectations import Expectations, expectations
@@ -78,19 +78,21 @@ def play_side_by_side(planned: Sequence[Planned], folder: Path) -> list[Episode]
     before = [one.crashes.reached.copy() if one.crashes else Counter[int]() for one in planned]
     played = asyncio.run(_played(planned, folder))
     seconds = monotonic() - began
-    return [_judged(*each, seconds) for each in zip(planned, played, before, strict=True)]
+    return [judged_episode(*each, seconds) for each in zip(planned, played, before, strict=True)]
 
 
 async def _played(planned: Sequence[Planned], folder: Path) -> list[Played]:
-    return await asyncio.gather(*(_played_on_own_servers(one, _folder_of(folder, one)) for one in planned))
+    return await asyncio.gather(*(played_on_own_servers(one, folder) for one in planned))
 
 
-async def _played_on_own_servers(planned: Planned, folder: Path) -> Played:
+async def played_on_own_servers(planned: Planned, folder: Path, spawn: Spawn = spawned) -> Played:
+    """Its workers' logs go into a folder of its own; `spawn` starts them."""
     blows = spread(planned.seed, len(planned.expected.plan.rounds), planned.faults)
     async with (
         shaken_stack() as shaken,
-        opened_road(shaken.stack, shaken.stack.database_url, "chaos.", folder) as road,
+        opened_road(shaken.stack, shaken.stack.database_url, "chaos.", _folder_of(folder, planned)) as road,
     ):
+        road.spawn = spawn
         if planned.seed % FEW_CONNECTIONS_EVERY == 0:
             road.settings["RELATIONSHIP_WORKER_DATABASE_CONNECTIONS"] = FEW_CONNECTIONS
         return await play(
@@ -112,7 +114,7 @@ def _folder_of(folder: Path, planned: Planned) -> Path:
     return own
 
 
-def _judged(planned: Planned, played: Played, reached_before: Counter[int], seconds: float) -> Episode:
+def judged_episode(planned: Planned, played: Played, reached_before: Counter[int], seconds: float) -> Episode:
     """What the checker says; where something is wrong, all of it is shown."""
     verdict = judged(planned.expected, played)
     rounds = planned.expected.plan.rounds[: played.rounds]

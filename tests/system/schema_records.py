@@ -2,12 +2,15 @@
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
 from contracts.published import schema, types_by_topic
@@ -40,11 +43,23 @@ def made_by_schemas(seed: int, count: int) -> list[Made]:
 
     while len(found) < count:
         before = len(found)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_constants_of_ours():
             warnings.simplefilter("ignore")
             collect()
         assert len(found) > before, "the strategies make nothing"
     return found[:count]
+
+
+@contextmanager
+def _without_constants_of_ours() -> Iterator[None]:
+    """Hypothesis tries the constants of whichever of our modules are loaded: a seed would mean something else in each."""
+    found, cached = providers._get_local_constants, providers.CONSTANTS_CACHE
+    providers._get_local_constants = providers.Constants
+    providers.CONSTANTS_CACHE = type(cached)(cached.max_size)
+    try:
+        yield
+    finally:
+        providers._get_local_constants, providers.CONSTANTS_CACHE = found, cached
 
 
 @cache

@@ -29,6 +29,13 @@ class Draft:
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
     data: dict[str, object] = field(default_factory=dict)
+    is_good: bool = False  # it stays as it was made
+    bomb: str = ""  # its kind, if it is one
+
+    @property
+    def id(self) -> str:
+        """Of its event, as it was made."""
+        return f"e-{self.serial}-{_mark(self.serial)}"
 
     def sealed(self) -> "Draft":
         """With its data as its value."""
@@ -54,10 +61,15 @@ def start_anew() -> None:
     _serial = count()
 
 
+def _mark(serial: int) -> str:
+    """One flipped byte must not make another's id of it."""
+    return f"{Random(serial).getrandbits(64):016x}"
+
+
 def a_draft(topic: str, type_: str | None = None, data: dict[str, object] | None = None) -> Draft:
     """A record in good order, in a world of its own."""
     serial = next(_serial)
-    mark = f"{Random(serial).getrandbits(64):016x}"  # one flipped byte must not make another's id of it
+    mark = _mark(serial)
     pair: dict[str, object] = {"supplier_id": f"s-{serial}-{mark}", "customer_id": f"c-{serial}-{mark}"}
     if topic == ORDERS:
         pair["order_id"] = f"O-{serial}-{mark}"

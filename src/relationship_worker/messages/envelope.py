@@ -143,8 +143,9 @@ _is_plain_short = lru_cache(maxsize=1_000)(_is_plain)  # some kilobytes; a marke
 
 
 def is_structured(headers: Headers) -> bool:
-    """True where the record's value is the whole event, its attributes included."""
-    return _media_type(headers) == "application/cloudevents+json"
+    """True where `open_envelope` takes the record's value for the whole event, its attributes included."""
+    said = dict(headers).get("content-type")
+    return said != b"application/json" and _media_type(headers) == "application/cloudevents+json"
 
 
 def _media_type(headers: Headers) -> str | None:

@@ -63,8 +63,12 @@ class Part:
 async def make(database: AsyncEngine) -> None:
     """Make this period's partitions where they are missing, and the next one's some days before it begins."""
     async with transaction(database) as tx:
-        await run(tx, "SELECT make_period(period_of(period_clock()))")
-        await run(tx, "SELECT make_period(period_of(period_clock() + :ahead))", {"ahead": AHEAD})
+        await _make_period(tx, timedelta())
+        await _make_period(tx, AHEAD)
+
+
+async def _make_period(tx: Tx, ahead: timedelta) -> None:
+    await run(tx, "SELECT make_period(period_of(period_clock() + :ahead))", {"ahead": ahead})
 
 
 async def old_parts(tx: Tx, tables: Collection[str], *, keep: timedelta) -> list[Part]:
@@ -102,6 +106,11 @@ async def drop(database: AsyncEngine, part: Part) -> None:
     async with database.connect() as connection:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
         if part.attached:
-            how = "FINALIZE" if part.pending else "CONCURRENTLY"
-            await run(alone, f"ALTER TABLE {part.table} DETACH PARTITION {part.name} {how}")
+            await _detach(alone, part)
         await run(alone, f"DROP TABLE {part.name}")
+
+
+async def _detach(alone: Tx, part: Part) -> None:
+    """Two transactions, the first of which leaves it `pending`."""
+    how = "FINALIZE" if part.pending else "CONCURRENTLY"
+    await run(alone, f"ALTER TABLE {part.table} DETACH PARTITION {part.name} {how}")
