@@ -40,6 +40,7 @@ class Played:
     struck: Sequence[Struck]
     counts: Counter[str]  # what the faults were made of
     ended: Sequence[str]  # workers that ended by themselves, and why
+    most_memory: int  # bytes that a worker held at its height
 
 
 async def play(
@@ -112,6 +113,7 @@ class _Player:
             struck=tuple(self.struck),
             counts=self.striker.counts,
             ended=tuple(self.workers.ended),
+            most_memory=self.workers.most_memory,
         )
 
     async def _round(self, number: int, round_: Round) -> bool:
