@@ -145,7 +145,7 @@ class _Player:
         finally:
             for task in striking:
                 task.cancel()
-        return not self.workers.ended_by_themselves()
+        return not await self._workers_have_ended()
 
     async def _send(self, records: Sequence[Record], portion: int, striking: Sequence[asyncio.Task[None]]) -> None:
         """In portions, as long as something strikes. Returns once Kafka has acknowledged all of them."""
@@ -179,6 +179,11 @@ class _Player:
         elif self.workers.ended_by_themselves():
             raise AssertionError("a worker has ended by itself")
 
+    async def _workers_have_ended(self) -> bool:
+        if self.striker.shaken is not None:
+            await self.workers.start_again()
+        return bool(self.workers.ended_by_themselves())
+
     async def _has_told(self, wanted: Counter[str]) -> bool:
         await self._look_at_workers()
         if self.collector.failed():
@@ -200,7 +205,7 @@ class _Player:
 
     async def _stop(self) -> None:
         """SIGTERM to all; then nothing more can come, and all that was written is read."""
-        if self.workers.ended_by_themselves():
+        if await self._workers_have_ended():
             self.troubles.append("a worker ended by itself")
         await self.workers.stop_all()
         await self.collector.mark_ends(self.road.producer)

@@ -85,7 +85,7 @@ async def end_silent_copies(tx: Tx) -> int:
     [row] = await rows(
         tx,
         f"""SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
-            WHERE datname = current_database() AND usename = current_user AND application_name = '{APPLICATION}'
+            WHERE datname = current_database() AND usename = session_user AND application_name = '{APPLICATION}'
               AND state = 'active' AND wait_event = 'ClientRead' AND query_start < now() - interval '{COMMAND_TIMEOUT}s'""",
     )
     return int(row.ended)
