@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from model.records import Record
+from relationship_worker.storage.database import ConnectionLost
 from roads.driving import Road
 from system.blows import Blow
 from system.collector import Collector
@@ -140,7 +141,7 @@ class _Player:
             )
             await until(f"the corrections of round {number}", self._has_corrected, seconds=ROUND_BOUND)
         except (AssertionError, TimeoutError) as why:
-            self.troubles.append(f"{why or 'a blow had no moment to strike'}; there are {dict(self.collector.counts)}")
+            self.troubles.append(f"{str(why) or type(why).__name__}; there are {dict(self.collector.counts)}")
             return False
         finally:
             for task in striking:
@@ -193,7 +194,10 @@ class _Player:
     async def _has_corrected(self) -> bool:
         """Whether all facts were followed up: the next round's race with none of these."""
         await self._look_at_workers()
-        to_tell = await self.road.corrections_to_tell()
+        try:
+            to_tell = await self.road.corrections_to_tell()
+        except ConnectionLost:  # a server that has just started, on a busy machine
+            return False
         return to_tell is not None and self.collector.not_counted[CORRECTED] >= to_tell
 
     async def _strike(self, blow: Blow) -> None:

@@ -11,7 +11,7 @@ from roads.driving import Road
 from system.crashes import Crashes
 from system.shaken_stack import Way
 
-END_BOUND = 10.0  # seconds in which a worker has to end that is asked to
+END_BOUND = 30.0  # seconds in which a worker has to end that is asked to; ten, and on a busy machine some to be heard
 _CANNOT_START = 3  # exit code of a worker that says why, and is to be started again
 
 Worker = asyncio.subprocess.Process
