@@ -37,7 +37,7 @@ from relationship_worker.kafka.topics import (
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
-from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention
+from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention, silence
 from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.deciding import Deciding
 from relationship_worker.roads.orders import OrdersRoad
@@ -326,6 +326,7 @@ class Worker:
             inbox=timedelta(days=self._settings.inbox_days),
         )
         self._every(retention.TICK, "retention", kept.run_once)
+        self._every(silence.TICK, "silence", silence.Silence(database=self._database).run_once)
         self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
         self._every(WATCH_EVERY, "watch", self._watch)
         log.info("started", roads=self._only or "all", group=self._kafka.group)

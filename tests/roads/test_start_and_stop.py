@@ -10,11 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.local.processes import free_port
 from relationship_worker.storage.database import run, transaction
-from roads.driving import ORDERS, PARTITIONS, Road
+from roads.driving import COMMAND_BOUND, ORDERS, PARTITIONS, Road
 from waiting import until
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"  # port 1: nobody listens
 MISSING, USAGE = 3, 2  # exit codes
+MOMENTS_OF_A_START = (
+    "relationship_worker.app:database",
+    "relationship_worker.app:check_schema",
+    "relationship_worker.app:partition_counts",
+    "relationship_worker.app:topics_kept_longer",
+    "relationship_worker.kafka.subscribers:Ends.open",
+    "faststream.kafka:KafkaBroker.start",
+    "relationship_worker.kafka.subscribers:Subscription.on_partitions_revoked",
+    "relationship_worker.kafka.subscribers:Subscription.on_partitions_assigned",
+    "relationship_worker.app:Worker._start_clocks",
+    "relationship_worker.roads.orders:OrdersRoad.open",
+    "relationship_worker.roads.retention:Retention.run_once",
+)
 
 
 async def test_a_missing_postgresql_is_one_clear_line_and_an_exit_code(road: Road):
@@ -160,6 +173,15 @@ async def test_sigterm_while_the_start_waits_ends_it(road: Road):
     worker.send_signal(signal.SIGTERM)
 
     assert await asyncio.wait_for(worker.wait(), 10) == 0
+
+
+async def test_sigterm_at_any_moment_of_the_start_ends_it_well(road: Road):
+    workers = [await road.start(module="system.stopped_worker", STOPS_AT=moment) for moment in MOMENTS_OF_A_START]
+
+    codes = [await asyncio.wait_for(worker.wait(), COMMAND_BOUND) for worker in workers]
+
+    assert dict(zip(MOMENTS_OF_A_START, codes, strict=True)) == dict.fromkeys(MOMENTS_OF_A_START, 0)
+    assert not [log.name for log in road.logs if "stopped before all was finished" in log.read_text()]
 
 
 async def test_a_log_that_cannot_be_written_holds_up_no_order(road: Road):

@@ -13,6 +13,7 @@ class Fault(StrEnum):
 
     STOPPED = "worker: SIGTERM, started again"
     KILLED = "worker: SIGKILL, started again"
+    ALL_KILLED = "workers: SIGKILL of all at once, started again"
     GONE = "worker: SIGKILL, the others take over"
     FROZEN = "worker: SIGSTOP beyond its session, SIGCONT"
     FROZEN_LONG = "worker: SIGSTOP beyond its transaction, SIGCONT"

@@ -3,33 +3,21 @@
 import argparse
 import logging
 import secrets
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from time import monotonic
 
 from system.blows import Fault
-from system.chaos_report import Goals, table
+from system.chaos_report import table
 from system.crashes import Crashes
-from system.episodes import Episode, Planned, plan, play_side_by_side
+from system.episodes import Planned, plan, play_side_by_side
+from system.long_run import LongRun
 from system.scenario import Size
 
 SLICE = Size(orders=2_400, relationships=400, inputs=1_000)
 CRASHES_EACH_ROUND = 4  # in the slice: with those at the begin of a round some forty
-LONG = Size(orders=6_000, relationships=900, inputs=2_600)
-OFTEN = (Fault.KILLED,) * 5 + (
-    Fault.LOST_COMMITS,
-    Fault.KAFKA_RESET,
-    Fault.POSTGRES_RESET,
-    Fault.STORM,
-    Fault.LATE_ENDS,
-)
-OTHERS = 9  # faults of an episode of the long run, beside these
-CRASHES_EACH_ROUND_LONG = 20
-CRASHING_EVERY = 3  # episodes of the long run
 
 
 def main() -> int:
@@ -39,21 +27,15 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**31)
     print(f"chaos: seed {seed}", flush=True)
     folder = Path(arguments.logs or tempfile.mkdtemp(prefix="relationship-worker-chaos-"))
-    goals = Goals()
-    episodes: list[Episode] = []
-    try:
-        if arguments.hours:
-            _play_long(seed, arguments.hours * 3600, folder, episodes, goals)
-        else:
-            planned = _crashing(seed) if arguments.crashes else _slice(seed, arguments.only)
-            episodes += play_side_by_side(planned, folder)
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-    print(table(episodes))
     if arguments.hours:
-        print(goals.report(episodes))
+        is_wrong = LongRun(seed=seed, folder=folder).play(arguments.hours * 3600)
+    else:
+        planned = _crashing(seed) if arguments.crashes else _slice(seed, arguments.only)
+        episodes = play_side_by_side(planned, folder)
+        print(table(episodes))
+        is_wrong = any(episode.is_wrong for episode in episodes)
     print(f"logs of the workers are in {folder}")
-    return 1 if any(episode.is_wrong for episode in episodes) else 0
+    return 1 if is_wrong else 0
 
 
 def _slice(seed: int, only: Sequence[str]) -> list[Planned]:
@@ -66,22 +48,6 @@ def _slice(seed: int, only: Sequence[str]) -> list[Planned]:
 
 def _crashing(seed: int) -> list[Planned]:
     return [plan(seed, SLICE, crashes=Crashes(Random(seed), CRASHES_EACH_ROUND))]
-
-
-def _play_long(seed: int, seconds: float, folder: Path, episodes: list[Episode], goals: Goals) -> None:
-    """One episode after the other until the time is up, or all goals are reached."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    end = monotonic() + seconds
-    crashes = Crashes(Random(seed), CRASHES_EACH_ROUND_LONG)
-    while monotonic() < end and not goals.are_reached(episodes, crashes.reached):
-        number = seed + len(episodes)
-        rng = Random(number)
-        if len(episodes) % CRASHING_EVERY == CRASHING_EVERY - 1:
-            planned = plan(number, SLICE, crashes=crashes)
-        else:
-            planned = plan(number, LONG, faults=[*OFTEN, *rng.sample(list(Fault), k=OTHERS)])
-        episodes += play_side_by_side([planned], folder)
-        print(f"seed {number}: {episodes[-1].line()}\n{goals.report(episodes)}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:

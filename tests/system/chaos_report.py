@@ -64,12 +64,16 @@ def _faults(episodes: Sequence[Episode]) -> list[str]:
     for episode in episodes:
         for struck in episode.struck:
             times.setdefault(struck.fault, []).append(struck.seconds)
-    lines = ["", f"{'fault':<62}{'times':>6}{'served again after p50':>24}{'p99':>8}{'most':>8}"]
+    waits: dict[Fault, list[float]] = {}
+    for fault, seconds in (wait for episode in episodes for wait in episode.readers_waited):
+        waits.setdefault(fault, []).append(seconds)
+    lines = ["", f"{'fault':<62}{'times':>6}{'served again after p50':>24}{'p99':>8}{'most':>8}{'readers waited':>16}"]
     for fault in Fault:
         if fault in times:
             measured = sorted(seconds for seconds in times[fault] if seconds is not None)
             shown = [f"{quantile(measured, q):.1f} s" for q in (0.5, 0.99, 1.0)] if measured else ["–"] * 3
-            lines.append(f"{fault:<62}{len(times[fault]):>6}{shown[0]:>24}{shown[1]:>8}{shown[2]:>8}")
+            waited = f"{max(waits[fault]):.1f} s" if fault in waits else "–"
+            lines.append(f"{fault:<62}{len(times[fault]):>6}{shown[0]:>24}{shown[1]:>8}{shown[2]:>8}{waited:>16}")
     made_of = sum((episode.made_of for episode in episodes), Counter[str]())
     return [*lines, "made of: " + (", ".join(f"{count} {what}" for what, count in sorted(made_of.items())) or "–")]
 
@@ -100,6 +104,7 @@ def _verdict(episodes: Sequence[Episode]) -> list[str]:
         "came out: " + ", ".join(f"{outputs[topic]} {topic}" for topic in OUTPUT_TOPICS),
         "orders that went out before the decisions were caught up, and said so: "
         f"{sum(episode.not_caught_up for episode in episodes)}",
+        f"a worker held {max((e.most_memory for e in episodes), default=0) / 2**20:.0f} MiB at the most",
         *(f"a worker ended by itself: {why}" for episode in episodes for why in episode.ended),
         *(f"TROUBLE, seed {episode.seed}: {trouble}" for episode in episodes for trouble in episode.troubles),
         "verdict: " + (", ".join(f"{count} × {kind}" for kind, count in wrong.items()) or "nothing differs"),

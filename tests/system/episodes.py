@@ -12,6 +12,7 @@ from roads.driving import Spawn, opened_road, spawned
 from system.blows import Fault, spread
 from system.crashes import Crashes
 from system.expectations import Expectations, expectations
+from system.network_faults import TAKEN
 from system.play import judged, report
 from system.player import Played, play
 from system.scenario import Size, scenario
@@ -50,6 +51,8 @@ class Episode:
     troubles: Sequence[str]
     ended: Sequence[str]
     not_caught_up: int
+    most_memory: int  # bytes that a worker held at its height
+    readers_waited: Sequence[tuple[Fault, float]]  # at the most, seconds, for what was written while a fault was about
 
     @property
     def is_wrong(self) -> bool:
@@ -70,6 +73,20 @@ def plan(seed: int, size: Size, *, faults: Sequence[Fault] = (), crashes: Crashe
     size = replace(size, clocks_agree=Fault.CLOCK not in faults)
     expected = expectations(scenario(seed, datetime.now(UTC), size))
     return Planned(seed=seed, expected=expected, faults=faults, crashes=crashes)
+
+
+def _waited(played: Played) -> list[tuple[Fault, float]]:
+    """From its time stamp, which its producer gave it, to the moment at which a `read_committed` reader saw a record."""
+    seen = [(record.at, played.reading.seen_at[record.place]) for record in played.reading.live]
+    waits = []
+    for struck in played.struck:
+        if struck.fault is Fault.CLOCK:
+            continue  # the time stamps are of that clock
+        waited = [(at, seen_at) for at, seen_at in seen if at <= struck.ended and seen_at >= struck.began]
+        longest = max((seen_at - at for at, seen_at in waited), default=None)
+        if longest is not None:
+            waits.append((struck.fault, longest.total_seconds()))
+    return waits
 
 
 def play_side_by_side(planned: Sequence[Planned], folder: Path) -> list[Episode]:
@@ -127,9 +144,11 @@ def judged_episode(planned: Planned, played: Played, reached_before: Counter[int
         reached=planned.crashes.reached - reached_before if planned.crashes else Counter(),
         outputs=Counter(record.topic for record in played.reading.committed),
         wrong=Counter(str(difference.kind) for difference in verdict.differences),
-        troubles=played.troubles,
+        troubles=(*played.troubles, *([TAKEN] if played.counts[TAKEN] else [])),
         ended=played.ended,
         not_caught_up=verdict.not_caught_up,
+        most_memory=played.most_memory,
+        readers_waited=_waited(played),
     )
     if episode.is_wrong:
         print(f"seed {planned.seed}:\n{report(verdict, played)}", flush=True)

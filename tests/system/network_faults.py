@@ -13,10 +13,12 @@ from system.shaken_stack import ShakenStack
 
 SPELL = (2.0, 5.0)  # seconds that a fault of the network lasts
 LATENCY = (0.02, 0.3)  # seconds each way
-RESETS = 4  # one after the other
+RESETS = 6  # one after the other
 SLOW_EACH_WAY = 1.0  # seconds: an answer takes two
 SLOW_SPELL = 12.0  # seconds: some answers, one after the other
-AT_ONCE = 3  # answers that are lost, EndTxn that are held, on each way
+COMMITS_AT_ONCE = 8  # whose answers are lost, on each way
+AT_ONCE = 3  # answers to other statements that are lost, EndTxn that are held, on each way
+TAKEN = "late EndTxn, TAKEN"  # as that of the transaction that was open then: it must never be
 LOOK = 0.05  # seconds between two looks
 CHANCE = 15.0  # seconds in which they can be: it needs something to do
 
@@ -109,7 +111,10 @@ class NetworkFaults:
         proxies = [way.postgres for way in self.shaken.ways]
         before = sum(proxy.lost for proxy in proxies)
         for proxy in proxies:
-            (proxy.lose_commits if commits else proxy.lose_answers)(AT_ONCE)
+            if commits:
+                proxy.lose_commits(COMMITS_AT_ONCE)
+            else:
+                proxy.lose_answers(AT_ONCE)
         await self._while(lambda: any(proxy.is_losing for proxy in proxies))
         for proxy in proxies:
             proxy.lose_no_more()
@@ -127,7 +132,7 @@ class NetworkFaults:
         for proxy in proxies:
             proxy.hold_no_more()
         for code, count in (sum((proxy.late for proxy in proxies), Counter[int]()) - before).items():
-            self.counts[f"late EndTxn, answered with {code}" if code else "late EndTxn, TAKEN"] += count
+            self.counts[f"late EndTxn, answered with {code}" if code else TAKEN] += count
         yield
 
     async def _while(self, goes_on: Callable[[], bool]) -> None:

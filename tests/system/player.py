@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from model.records import Record
+from relationship_worker.storage.database import ConnectionLost
 from roads.driving import Road
 from system.blows import Blow
 from system.collector import Collector
@@ -40,6 +41,7 @@ class Played:
     struck: Sequence[Struck]
     counts: Counter[str]  # what the faults were made of
     ended: Sequence[str]  # workers that ended by themselves, and why
+    most_memory: int  # bytes that a worker held at its height
 
 
 async def play(
@@ -112,6 +114,7 @@ class _Player:
             struck=tuple(self.struck),
             counts=self.striker.counts,
             ended=tuple(self.workers.ended),
+            most_memory=self.workers.most_memory,
         )
 
     async def _round(self, number: int, round_: Round) -> bool:
@@ -138,12 +141,12 @@ class _Player:
             )
             await until(f"the corrections of round {number}", self._has_corrected, seconds=ROUND_BOUND)
         except (AssertionError, TimeoutError) as why:
-            self.troubles.append(f"{why or 'a blow had no moment to strike'}; there are {dict(self.collector.counts)}")
+            self.troubles.append(f"{str(why) or type(why).__name__}; there are {dict(self.collector.counts)}")
             return False
         finally:
             for task in striking:
                 task.cancel()
-        return not self.workers.ended_by_themselves()
+        return not await self._workers_have_ended()
 
     async def _send(self, records: Sequence[Record], portion: int, striking: Sequence[asyncio.Task[None]]) -> None:
         """In portions, as long as something strikes. Returns once Kafka has acknowledged all of them."""
@@ -177,6 +180,11 @@ class _Player:
         elif self.workers.ended_by_themselves():
             raise AssertionError("a worker has ended by itself")
 
+    async def _workers_have_ended(self) -> bool:
+        if self.striker.shaken is not None:
+            await self.workers.start_again()
+        return bool(self.workers.ended_by_themselves())
+
     async def _has_told(self, wanted: Counter[str]) -> bool:
         await self._look_at_workers()
         if self.collector.failed():
@@ -186,7 +194,10 @@ class _Player:
     async def _has_corrected(self) -> bool:
         """Whether all facts were followed up: the next round's race with none of these."""
         await self._look_at_workers()
-        to_tell = await self.road.corrections_to_tell()
+        try:
+            to_tell = await self.road.corrections_to_tell()
+        except ConnectionLost:  # a server that has just started, on a busy machine
+            return False
         return to_tell is not None and self.collector.not_counted[CORRECTED] >= to_tell
 
     async def _strike(self, blow: Blow) -> None:
@@ -198,7 +209,7 @@ class _Player:
 
     async def _stop(self) -> None:
         """SIGTERM to all; then nothing more can come, and all that was written is read."""
-        if self.workers.ended_by_themselves():
+        if await self._workers_have_ended():
             self.troubles.append("a worker ended by itself")
         await self.workers.stop_all()
         await self.collector.mark_ends(self.road.producer)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 from system.blows import Fault
@@ -31,6 +32,8 @@ class Struck:
     fault: Fault
     round: int
     seconds: float | None
+    began: datetime
+    ended: datetime  # all that it took away is given back
 
     def __str__(self) -> str:
         took = "nothing to do meanwhile" if self.seconds is None else f"served again after {self.seconds:.1f} s"
@@ -53,9 +56,10 @@ class Striker:
         async with self._one_at_a_time:
             if self.shaken is not None:
                 await asyncio.sleep(self.rng.uniform(*PAUSE))
+            began = datetime.now(UTC)
             async with self._strikes()[fault]():
                 seconds = await self._recovered()
-        return Struck(fault=fault, round=round_, seconds=seconds)
+        return Struck(fault=fault, round=round_, seconds=seconds, began=began, ended=datetime.now(UTC))
 
     def _strikes(self) -> dict[Fault, Strike]:
         strikes = WorkerFaults(self.workers, self.positions, self.rng, self.counts).strikes()

@@ -32,6 +32,7 @@ class WorkerFaults:
         return {
             Fault.STOPPED: self._stopped,
             Fault.KILLED: self._killed,
+            Fault.ALL_KILLED: self._all_killed,
             Fault.GONE: self._gone,
             Fault.FROZEN: lambda: self._frozen(SESSION),
             Fault.FROZEN_LONG: lambda: self._frozen(TRANSACTION),
@@ -53,6 +54,16 @@ class WorkerFaults:
         victim = self._victim()
         await self._kill(victim)
         await self._start(instead_of=victim)
+        yield
+
+    @asynccontextmanager
+    async def _all_killed(self) -> AsyncIterator[None]:
+        """Nobody is left who could take over; the group learns of it when their sessions end."""
+        victims = self.workers.live
+        for victim in victims:
+            await self._kill(victim)
+        for victim in victims:
+            await self._start(instead_of=victim)
         yield
 
     @asynccontextmanager

@@ -3,13 +3,15 @@
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from roads.driving import Road
 from system.crashes import Crashes
 from system.shaken_stack import Way
 
-END_BOUND = 10.0  # seconds in which a worker has to end that is asked to
+END_BOUND = 30.0  # seconds in which a worker has to end that is asked to; ten, and on a busy machine some to be heard
 _CANNOT_START = 3  # exit code of a worker that says why, and is to be started again
 
 Worker = asyncio.subprocess.Process
@@ -25,6 +27,7 @@ class Workers:
     module: str = ""  # of the tests, that starts them; the worker's own where empty
     troubles: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)  # by themselves, with a reason, while a fault was about
+    most_memory: int = 0  # bytes that a worker held at its height, seen as it ended
     _struck: list[Worker] = field(default_factory=list)
     _way_of: dict[Worker, int] = field(default_factory=dict)
 
@@ -51,6 +54,7 @@ class Workers:
     async def kill(self, worker: Worker) -> None:
         """SIGKILL."""
         self._struck.append(worker)
+        self._look_at_memory(worker)
         if worker.returncode is None:
             worker.kill()
         await worker.wait()
@@ -58,6 +62,7 @@ class Workers:
     async def stop(self, worker: Worker) -> None:
         """SIGTERM; it has to end in time, and well."""
         self._struck.append(worker)
+        self._look_at_memory(worker)
         if worker.returncode is None:
             worker.terminate()
         try:
@@ -97,6 +102,12 @@ class Workers:
         had_begun = log.stat().st_size > 0
         if worker.returncode != 0 and (had_begun or worker.returncode != -signal.SIGTERM):
             self.troubles.append(f"exit code {worker.returncode}, see {log.name}")
+
+    def _look_at_memory(self, worker: Worker) -> None:
+        with suppress(OSError):  # it has ended
+            for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    self.most_memory = max(self.most_memory, int(line.split()[1]) * 1024)
 
     def _log_name(self, worker: Worker) -> str:
         return self.road.logs[self.road.workers.index(worker)].name

@@ -14,6 +14,7 @@ Tx = AsyncConnection
 """An open transaction: what goes through the same one is remembered together or not at all."""
 
 OLDEST_RELEASE = 17  # of PostgreSQL; the first to end a transaction by its age, see `periods`
+APPLICATION = "relationship-worker"  # under which the server lists the connections
 COMMAND_TIMEOUT = 30  # seconds; a statement takes milliseconds, a dead connection for ever
 SILENT_SECONDS = (
     15  # amid a transaction; the server ends it then, or a frozen worker's locks would hold up its successor
@@ -41,10 +42,12 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
             "command_timeout": COMMAND_TIMEOUT,
             "timeout": 10,
             "server_settings": {
-                "application_name": "relationship-worker",
+                "application_name": APPLICATION,
                 # Whoever has waited for a lock must see what he waited for, however the database is set.
                 "default_transaction_isolation": "read committed",
                 "idle_in_transaction_session_timeout": f"{SILENT_SECONDS}s",
+                # Who is frozen between a statement's text and its values is not idle. A live client gives up by then.
+                "statement_timeout": f"{COMMAND_TIMEOUT}s",
             },
         },
     )
@@ -77,6 +80,19 @@ async def run(tx: Tx, statement: str, values: Mapping[str, Any] | None = None) -
 async def may_be_silent(tx: Tx) -> None:
     """For a transaction that others do not wait for: the server does not end it for its silence."""
     await run(tx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+async def end_silent_copies(tx: Tx) -> int:
+    """End the transactions of workers that are frozen, or cut off, amid a COPY; how many. While the server waits for rows
+    it heeds none of its time-outs, so their locks would be held for as long as the connection lives: hours, without a word
+    from the network. A live client has given up by then."""
+    [row] = await rows(
+        tx,
+        f"""SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
+            WHERE datname = current_database() AND usename = session_user AND application_name = '{APPLICATION}'
+              AND state = 'active' AND wait_event = 'ClientRead' AND query_start < now() - interval '{COMMAND_TIMEOUT}s'""",
+    )
+    return int(row.ended)
 
 
 async def alone(tx: Tx, task: str) -> bool:
