@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relationship_worker import cli_dead_letters
-from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure
+from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure, database_of
 from relationship_worker.command_line import fail as _fail
 from relationship_worker.command_line import kafka_of as _kafka
 from relationship_worker.command_line import settings_now as _settings
@@ -55,11 +55,16 @@ def init(insecure: Insecure = False) -> None:
     """Make the database's schema and the topics. Repeatable: what is there is named where it differs, and left alone."""
     from relationship_worker import app as worker
 
-    report = _complete(worker.init(_settings(insecure=insecure)))
+    done = _complete(worker.init(_settings(insecure=insecure)))
+    if done is None:
+        raise typer.Exit(130)
+    report, roles = done
     for topic in report.made:
         typer.echo(f"made the topic {topic}")
     for sentence in report.differ:
         typer.echo(f"differs: {sentence}", err=True)
+    if roles:
+        typer.echo(f"rights are given to {', '.join(roles)}")
     typer.echo("schema and topics are there")
 
 
@@ -177,7 +182,6 @@ def shadow(
 
     from relationship_worker.kafka.time_span import Span
     from relationship_worker.kafka.topics import TopicsMissing
-    from relationship_worker.storage.database import open_database
     from relationship_worker.views import shadow_page
     from relationship_worker.views.reading import CannotRead
     from relationship_worker.views.shadow import BadSettings, read_overlays
@@ -188,7 +192,7 @@ def shadow(
     progress = shadow_page.ProgressLine()
 
     async def found() -> "Report":
-        database = open_database(now.database_url.get_secret_value(), connections=1)
+        database = database_of(now, connections=1)
         try:
             return await run_shadow(
                 _kafka(now), database, span, overlays=overlays, supplier_id=supplier, progress=progress
@@ -274,11 +278,10 @@ def _complete(work: Coroutine[Any, Any, Any]) -> Any:
 
 def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", *ids: str, insecure: bool) -> None:
     """Print a view of what is stored; or say in one line why not, and print nothing."""
-    from relationship_worker.storage.database import open_database
     from relationship_worker.views.reading import CannotRead, NotThere
 
     async def shown() -> None:
-        database = open_database(now.database_url.get_secret_value(), connections=1)
+        database = database_of(now, connections=1)
         try:
             await view(now, database)
         finally:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure, fail, kafka_of, settings_now
+from relationship_worker.command_line import (
+    MISSING,
+    NOT_THERE,
+    USAGE,
+    Insecure,
+    database_of,
+    fail,
+    kafka_of,
+    settings_now,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -295,13 +304,13 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", 
     from relationship_worker.kafka.topics import TopicsMissing
     from relationship_worker.kafka.transactions import Doubt
     from relationship_worker.roads.acting import CannotAct
-    from relationship_worker.storage.database import ConnectionLost, open_database
+    from relationship_worker.storage.database import ConnectionLost
     from relationship_worker.views.reading import CannotRead, NotThere, missing, reading
 
     now = settings_now(insecure=insecure)
 
     async def done() -> None:
-        database = open_database(now.database_url.get_secret_value(), connections=2)
+        database = database_of(now, connections=2)
         try:
             async with reading(database):
                 pass  # a database that is away, or a schema of another version, is said at once

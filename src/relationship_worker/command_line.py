@@ -8,6 +8,8 @@ import typer
 from relationship_worker.settings import InvalidSetting, Settings, read_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from relationship_worker.kafka.connection import Connection
 
 NOT_THERE = 1  # exit code: what is asked for is not stored
@@ -30,6 +32,13 @@ def kafka_of(now: Settings) -> "Connection":
     from relationship_worker.kafka.connection import Connection
 
     return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
+
+
+def database_of(now: Settings, *, connections: int) -> "AsyncEngine":
+    """Where PostgreSQL is, by the settings."""
+    from relationship_worker.storage.database import open_database
+
+    return open_database(now.database_url.get_secret_value(), connections=connections, access=now.database_access)
 
 
 def fail(line: str, code: int) -> NoReturn:
