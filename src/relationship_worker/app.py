@@ -18,7 +18,15 @@ from aiokafka.errors import KafkaError
 from faststream import FastStream
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    RetryError,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from relationship_worker.health import BROKEN, Health
 from relationship_worker.health_pages import HealthPages
@@ -47,14 +55,17 @@ from relationship_worker.roads.room import Room
 from relationship_worker.roads.running import OPEN_AT_ONCE, describe, keep_running, run_periodically
 from relationship_worker.settings import Settings
 from relationship_worker.standing import Surveyor
+from relationship_worker.storage.access import CannotEnter
 from relationship_worker.storage.database import (
     ConnectionLost,
     SchemaMismatch,
-    check_schema,
+    check_schema_in,
     migrate,
     open_database,
+    transaction,
 )
 from relationship_worker.storage.known_facts import KnownFacts
+from relationship_worker.storage.roles import check_worker, grant
 from relationship_worker.traces import TRACES, NotInstalled
 
 log = structlog.get_logger()
@@ -87,14 +98,26 @@ def connection(settings: Settings) -> Connection:
 
 def database(settings: Settings) -> AsyncEngine:
     """Where PostgreSQL is, by the settings."""
-    return open_database(settings.database_url.get_secret_value(), connections=settings.database_connections)
+    return open_database(
+        settings.database_url.get_secret_value(),
+        connections=settings.database_connections,
+        access=settings.database_access,
+    )
 
 
-async def init(settings: Settings) -> TopicReport:
-    """The schema and the topics; repeatable. Raises CannotStart."""
+async def init(settings: Settings) -> tuple[TopicReport, list[str]]:
+    """The schema, who may do what in it, and the topics; repeatable. Also returns the roles that have rights by it.
+
+    Raises CannotStart.
+    """
     engine = database(settings)
+    granted: list[str] = []
     try:
         await _wait_for("PostgreSQL", lambda: migrate(engine), settings.start_seconds)
+        if settings.database_worker_role:
+            granted = await _wait_for(
+                "PostgreSQL", lambda: _give_rights(engine, settings.database_worker_role), settings.start_seconds
+            )
     finally:
         await engine.dispose()
     wanted = TopicSettings(
@@ -105,7 +128,18 @@ async def init(settings: Settings) -> TopicReport:
     )
     kafka = connection(settings)
     report: TopicReport = await _wait_for("Kafka", lambda: make_topics(kafka, wanted), settings.start_seconds)
-    return report
+    return report, granted
+
+
+async def _give_rights(engine: AsyncEngine, role: str) -> list[str]:
+    async with transaction(engine) as tx:
+        return await grant(tx, role)
+
+
+async def _check_database(engine: AsyncEngine) -> None:
+    async with engine.connect() as tx:
+        await check_schema_in(tx)
+        await check_worker(tx)
 
 
 def _ids_kept_days(settings: Settings) -> dict[str, int]:
@@ -125,7 +159,7 @@ async def run(settings: Settings, only: Only | None) -> None:
     health = Health(ready_seconds=settings.ready_seconds)
     _open_pages(settings, health, only)
     try:
-        await _wait_for("PostgreSQL", lambda: check_schema(engine), settings.start_seconds)
+        await _wait_for("PostgreSQL", lambda: _check_database(engine), settings.start_seconds)
         counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
         for sentence in await _wait_for(
             "Kafka", lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
@@ -428,7 +462,8 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
     away: Collection[type[BaseException]] = (KafkaError, *ConnectionLost)
     try:
         async for trial in AsyncRetrying(
-            retry=retry_if_exception_type(tuple(away)),
+            retry=retry_if_exception_type(tuple(away))
+            & retry_if_not_exception_type(CannotEnter),  # waiting mends no trust
             stop=stop_after_delay(seconds),
             wait=wait_fixed(0.5),
             before_sleep=say,
@@ -442,7 +477,7 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
         if "TooManyConnections" in kind:
             advice = "it has no connection left (max_connections, RELATIONSHIP_WORKER_DATABASE_CONNECTIONS)"
         raise CannotStart(f"{what} can't be reached within {seconds:g} s ({kind}): {advice}") from None
-    except (SchemaMismatch, TopicsMissing) as why:
+    except (SchemaMismatch, TopicsMissing, CannotEnter) as why:
         raise CannotStart(str(why)) from None
     except StatementRefused as why:
         raise CannotStart(

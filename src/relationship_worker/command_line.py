@@ -1,24 +1,28 @@
 """What all commands share: exit codes, the one line that says why not, the settings."""
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from relationship_worker.settings import InvalidSetting, Settings, read_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from relationship_worker.kafka.connection import Connection
 
 NOT_THERE = 1  # exit code: what is asked for is not stored
 USAGE = 2  # exit code: a setting or an argument makes no sense
 MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
 
+Insecure = Annotated[bool, typer.Option("--insecure", help="Plain text also beyond loopback.")]
 
-def settings_now() -> Settings:
-    """The settings; or the end, with the one that makes no sense."""
+
+def settings_now(*, insecure: bool = False) -> Settings:
+    """The settings; or the end, with the one that makes no sense. `insecure`: the command's option."""
     try:
-        return read_settings()
+        return read_settings(insecure=insecure)
     except InvalidSetting as why:
         fail(str(why), USAGE)
 
@@ -28,6 +32,13 @@ def kafka_of(now: Settings) -> "Connection":
     from relationship_worker.kafka.connection import Connection
 
     return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
+
+
+def database_of(now: Settings, *, connections: int) -> "AsyncEngine":
+    """Where PostgreSQL is, by the settings."""
+    from relationship_worker.storage.database import open_database
+
+    return open_database(now.database_url.get_secret_value(), connections=connections, access=now.database_access)
 
 
 def fail(line: str, code: int) -> NoReturn:

@@ -29,18 +29,18 @@ class HealthPages:
         self._roads = roads
         self._started_at = datetime.now(UTC)
         self._one_scrape = threading.Lock()
-        metrics.start_at_zero(INPUT_TOPICS, [reason.value for reason in Reason])
-        metrics.INFO.labels(version("relationship-worker"), roads).set(1)
-
-    def show(self, path: str) -> Page | None:
-        """The page of that path; None where there is none."""
-        pages: dict[str, Callable[[], Page]] = {
+        self.pages: dict[str, Callable[[], Page]] = {
             "/health/live": self._live,
             "/health/ready": self._ready,
             "/status": self._status,
             "/metrics": self._metrics,
         }
-        return pages[path]() if path in pages else None
+        metrics.start_at_zero(INPUT_TOPICS, [reason.value for reason in Reason])
+        metrics.INFO.labels(version("relationship-worker"), roads).set(1)
+
+    def show(self, path: str) -> Page | None:
+        """The page of that path; None where there is none."""
+        return self.pages[path]() if path in self.pages else None
 
     def _live(self) -> Page:
         return _judged("live", self._health.not_alive())

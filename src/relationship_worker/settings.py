@@ -1,7 +1,13 @@
 """The settings: from the environment, each with its unit, its default and its meaning."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from relationship_worker.storage.access import Access
 
 PREFIX = "RELATIONSHIP_WORKER_"
 
@@ -22,6 +28,24 @@ class Settings(BaseSettings):
         default=SecretStr("postgresql://localhost:5432/postgres"),
         validation_alias="DATABASE_URL",
         description="where PostgreSQL is: postgresql://user:password@host:port/name",
+    )
+    database_ca_file: Path | None = Field(
+        default=None, description="authorities that PostgreSQL's certificate is held against, PEM; empty: the system's"
+    )
+    database_certificate_file: Path | None = Field(
+        default=None, description="certificate that PostgreSQL is shown, PEM; empty: none"
+    )
+    database_key_file: Path | None = Field(default=None, description="its key, PEM; empty: beside it in the same file")
+    database_password_file: Path | None = Field(
+        default=None, description="password for PostgreSQL, read at each new connection; empty: that in DATABASE_URL"
+    )
+    database_worker_role: str = Field(
+        default="",
+        description="role that init gives a worker's rights; empty: init and run are of one and the same role",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Kafka and PostgreSQL may be reached in plain text beyond loopback; else a start is refused",
     )
     group: str = Field(default="relationship-worker", min_length=1, description="consumer group")
     topic_prefix: str = Field(
@@ -90,7 +114,16 @@ class Settings(BaseSettings):
         default=30.0, ge=0, le=3600, description="seconds that a start waits for Kafka and PostgreSQL, at most"
     )
 
-    @field_validator("replication", "min_insync_replicas", "http_port", mode="before")
+    @field_validator(
+        "replication",
+        "min_insync_replicas",
+        "http_port",
+        "database_ca_file",
+        "database_certificate_file",
+        "database_key_file",
+        "database_password_file",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -111,6 +144,26 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _postgresql_is_reached_safely(self) -> "Settings":
+        from relationship_worker.storage.access import way
+
+        way(self.database_url.get_secret_value(), self.database_access)
+        return self
+
+    @property
+    def database_access(self) -> "Access":
+        """What is beside the address of PostgreSQL."""
+        from relationship_worker.storage.access import Access
+
+        return Access(
+            ca_file=self.database_ca_file,
+            certificate_file=self.database_certificate_file,
+            key_file=self.database_key_file,
+            password_file=self.database_password_file,
+            insecure=self.insecure,
+        )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -130,14 +183,18 @@ def environment_name(field: str) -> str:
     return alias if isinstance(alias, str) else PREFIX + field.upper()
 
 
-def read_settings() -> Settings:
-    """The settings as the environment has them. Raises InvalidSetting."""
+def read_settings(*, insecure: bool = False) -> Settings:
+    """The settings as the environment has them; `insecure` also where the command line says so. Raises InvalidSetting."""
     try:
-        return Settings()
+        return Settings(insecure=True) if insecure else Settings()
     except ValidationError as why:
         error = why.errors(include_input=False, include_url=False)[0]
         if not error["loc"]:
-            raise InvalidSetting(f"the settings make no sense together: {error['msg']}") from None
+            raise InvalidSetting(
+                f"the settings make no sense together: {error['msg'].removeprefix('Value error, ')}"
+            ) from None
         place = str(error["loc"][0])
         name = environment_name(place) if place in Settings.model_fields else place
-        raise InvalidSetting(f"the setting {name} makes no sense: {error['msg']}") from None
+        raise InvalidSetting(
+            f"the setting {name} makes no sense: {error['msg'].removeprefix('Value error, ')}"
+        ) from None

@@ -22,6 +22,8 @@ EVERYTHING = (
     "prometheusRule.enabled=true",
     "autoscaling.enabled=true",
     "networkPolicy.scrapedFrom.matchLabels.name=monitoring",
+    "database.filesSecretName=runtime",
+    "database.workerRole=worker",
     "settings.RELATIONSHIP_WORKER_GROUP=orders-eu",
     "settings.RELATIONSHIP_WORKER_TOPIC_PREFIX=eu.",
 )
@@ -114,6 +116,21 @@ def test_the_migration_comes_before_the_workers_and_may_have_a_role_of_its_own()
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert container["args"] == ["init"]
     assert container["env"][0]["valueFrom"]["secretKeyRef"]["name"] == "owner"
+
+
+def test_secrets_of_postgresql_are_files_and_those_of_the_migration_are_its_own():
+    made = rendered(
+        "database.filesSecretName=runtime", "database.migrationFilesSecretName=owner", "database.workerRole=worker"
+    )
+    for kind, secret in (("Deployment", "runtime"), ("Job", "owner")):
+        pod = made[kind]["spec"]["template"]["spec"]
+        [container], [volume], [mount] = pod["containers"], pod["volumes"], pod["containers"][0]["volumeMounts"]
+        given = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert volume["secret"]["secretName"] == secret
+        assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+        assert given["RELATIONSHIP_WORKER_DATABASE_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
+        assert given["RELATIONSHIP_WORKER_DATABASE_PASSWORD_FILE"] == f"{mount['mountPath']}/password"
+        assert given.get("RELATIONSHIP_WORKER_DATABASE_WORKER_ROLE") == ("worker" if kind == "Job" else None)
 
 
 def test_autoscaling_goes_by_the_groups_lag_on_every_input_topic():

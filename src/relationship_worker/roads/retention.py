@@ -41,6 +41,9 @@ class Retention:
         for part in needed:
             log.warning("kept though it is old: corrections in it are not told yet", partition=part.name)
         for part in old:
-            if part not in needed:
-                await periods.drop(self.database, part)
+            if part in needed:
+                continue
+            if await periods.drop(self.database, part):
                 log.info("dropped what was kept as long as promised", partition=part.name)
+            else:
+                log.warning("kept though it is old: somebody uses its table", partition=part.name, again_seconds=TICK)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from relationship_worker import metrics
 from relationship_worker.kafka.lanes import Lane, UnreadablePartition
 from relationship_worker.kafka.transactions import Doubt, FencedOff
+from relationship_worker.storage.access import CannotEnter
 from relationship_worker.storage.database import ConnectionLost
 from relationship_worker.storage.positions import Fenced
 
@@ -162,7 +163,9 @@ def is_own_fault(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """The kinds of the error and its causes. Never its text: drivers put rows and payloads into it."""
+    """The kinds of the error and its causes. Never its text, but our own: drivers put rows and payloads into it."""
+    if isinstance(error, CannotEnter):
+        return str(error)
     kinds: list[str] = []
     seen: BaseException | None = error
     while seen is not None and len(kinds) < 4:

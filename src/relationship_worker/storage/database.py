@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from relationship_worker.storage.access import Access, CannotEnter, Way, way, why_not
 
 Tx = AsyncConnection
 """An open transaction: what goes through the same one is remembered together or not at all."""
@@ -31,10 +33,14 @@ class WorkerTooOld(SchemaMismatch):
     """The schema is a later release's, and does not admit this worker any more."""
 
 
-def open_database(url: str, *, connections: int) -> AsyncEngine:
-    """An engine with at most `connections` connections. `url`: postgresql://…; nothing is opened yet."""
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
+def open_database(url: str, *, connections: int, access: Access | None = None) -> AsyncEngine:
+    """An engine with at most `connections` connections. `url`: postgresql://…; nothing is opened yet.
+
+    Beyond loopback by verified TLS. Raises UnsafeAddress where the address asks for less.
+    """
+    to = way(url, access or Access())
+    engine = create_async_engine(
+        to.url.set(drivername="postgresql+asyncpg"),
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=False,
@@ -51,6 +57,22 @@ def open_database(url: str, *, connections: int) -> AsyncEngine:
             },
         },
     )
+    _enter_by(engine, to)
+    return engine
+
+
+def _enter_by(engine: AsyncEngine, to: Way) -> None:
+    """Each new connection reads the files anew, so that what was rotated is used without a restart. Raises CannotEnter."""
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def enter(dialect: Any, record: Any, positional: Any, named: dict[str, Any]) -> Any:
+        try:
+            return dialect.connect(*positional, **(named | to.arguments()))
+        except Exception as error:  # the driver's own kinds, which SQLAlchemy has not wrapped yet
+            reason = why_not(error, to)
+            if reason is None:
+                raise
+            raise CannotEnter(reason) from None
 
 
 @asynccontextmanager

@@ -10,12 +10,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage.database import Tx, rows, run, transaction
 
 LENGTH = timedelta(days=30)  # of a period; as in the migration that makes them
 AHEAD = timedelta(days=2)  # before its start a period is made; whoever finds none makes it
+
+LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
 
 ANSWERS = ("answers", "repeated_orders", "corrections")
 INBOX = ("inbox",)
@@ -47,12 +50,13 @@ async def enter(tx: Tx) -> Period:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A partition of a table; `attached` is false where its removal was begun and not finished."""
+    """A partition of a table; `attached` is false where its removal was begun and not finished. `owned`: this role's own."""
 
     table: str
     period: int
     attached: bool
     pending: bool
+    owned: bool
 
     @property
     def name(self) -> str:
@@ -76,7 +80,7 @@ async def old_parts(tx: Tx, tables: Collection[str], *, keep: timedelta) -> list
     found = await rows(
         tx,
         r"""SELECT t.name AS table, p.period, i.inhrelid IS NOT NULL AS attached,
-                   coalesce(i.inhdetachpending, false) AS pending
+                   coalesce(i.inhdetachpending, false) AS pending, pg_has_role(c.relowner, 'USAGE') AS owned
             FROM unnest(CAST(:tables AS text[])) AS t (name)
             JOIN pg_class c ON c.relname ~ ('^' || t.name || '_p\d+$') AND c.relkind = 'r'
                  AND c.relnamespace = current_schema()::regnamespace
@@ -86,28 +90,53 @@ async def old_parts(tx: Tx, tables: Collection[str], *, keep: timedelta) -> list
             ORDER BY p.period, t.name""",
         {"tables": list(tables), "keep": keep},
     )
-    return [Part(table=row.table, period=row.period, attached=row.attached, pending=row.pending) for row in found]
+    return [
+        Part(table=row.table, period=row.period, attached=row.attached, pending=row.pending, owned=row.owned)
+        for row in found
+    ]
 
 
 async def is_needed(tx: Tx, part: Part) -> bool:
     """True for corrections that no lane has told yet, however old."""
     if part.table != "corrections":
         return False
-    [row] = await rows(
+    [row] = await rows(  # one that is detached already was not needed any more
         tx,
-        f"""SELECT EXISTS (SELECT FROM {part.name} c JOIN correction_lanes l USING (partition)
-                           WHERE c.number > l.told) AS needed""",
+        """SELECT EXISTS (SELECT FROM corrections c JOIN correction_lanes l USING (partition)
+                          WHERE c.period = :period AND c.number > l.told) AS needed""",
+        {"period": part.period},
     )
     return bool(row.needed)
 
 
-async def drop(database: AsyncEngine, part: Part) -> None:
-    """Remove a partition. Who reads or writes its table meanwhile goes on: it is detached first, which waits for them."""
+async def drop(database: AsyncEngine, part: Part) -> bool:
+    """Remove a partition. Who reads or writes its table meanwhile goes on: it is detached first, which waits for them.
+
+    A role that does not own it asks the owner's function, for which others wait half a second at the most: false where
+    somebody used the table for longer.
+    """
+    if not part.owned:
+        return await _drop_by_function(database, part)
     async with database.connect() as connection:
         alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
         if part.attached:
             await _detach(alone, part)
         await run(alone, f"DROP TABLE {part.name}")
+    return True
+
+
+async def _drop_by_function(database: AsyncEngine, part: Part) -> bool:
+    gone = False
+    try:
+        while not gone:  # detached, then dropped, each in a transaction of its own
+            async with transaction(database) as tx:
+                of = {"table": part.table, "period": part.period}
+                [row] = await rows(tx, "SELECT remove_part(:table, :period) AS gone", of)
+            gone = row.gone
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+    return gone
 
 
 async def _detach(alone: Tx, part: Part) -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relationship_worker.storage.access import CannotEnter
 from relationship_worker.storage.database import ConnectionLost, SchemaMismatch, Tx, check_schema_in, run
 
 READ_SECONDS = 10  # a view takes milliseconds; a lock or a lost connection may take for ever
@@ -36,6 +37,8 @@ async def reading(database: AsyncEngine) -> AsyncIterator[Tx]:
 
 def missing(error: BaseException) -> str:
     """Which of PostgreSQL, its schema or a right is missing. Never the error's text: drivers put rows into it."""
+    if isinstance(error, CannotEnter):
+        return str(error)
     cause = (error.orig if isinstance(error, DBAPIError) else None) or error
     state = getattr(cause, "sqlstate", None) or ""
     if state.startswith("42"):  # a right, a table or a column that is missing

@@ -48,3 +48,17 @@ securityContext:
   value: {{ $value | quote }}
 {{- end }}
 {{- end -}}
+
+{{/* Secrets as files for PostgreSQL. Kubernetes renews the files; the worker reads them at each new connection. */}}
+{{- define "worker.databaseFiles" -}}
+{{- $at := "/etc/relationship-worker/database" -}}
+{{- $names := dict "ca.crt" "CA" "tls.crt" "CERTIFICATE" "tls.key" "KEY" "password" "PASSWORD" -}}
+{{- range .Values.database.files }}
+- name: RELATIONSHIP_WORKER_DATABASE_{{ get $names . }}_FILE
+  value: {{ $at }}/{{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "worker.databaseMount" -}}
+- {name: database-files, mountPath: /etc/relationship-worker/database, readOnly: true}
+{{- end -}}
