@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relationship_worker import cli_dead_letters
-from relationship_worker.command_line import MISSING, NOT_THERE, USAGE
+from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure
 from relationship_worker.command_line import fail as _fail
 from relationship_worker.command_line import kafka_of as _kafka
 from relationship_worker.command_line import settings_now as _settings
@@ -51,11 +51,11 @@ def _version(
 
 
 @app.command()
-def init() -> None:
+def init(insecure: Insecure = False) -> None:
     """Make the database's schema and the topics. Repeatable: what is there is named where it differs, and left alone."""
     from relationship_worker import app as worker
 
-    report = _complete(worker.init(_settings()))
+    report = _complete(worker.init(_settings(insecure=insecure)))
     for topic in report.made:
         typer.echo(f"made the topic {topic}")
     for sentence in report.differ:
@@ -66,6 +66,7 @@ def init() -> None:
 @app.command()
 def run(
     only: Annotated[str | None, typer.Option(help="One road alone: orders, relationships or reminders.")] = None,
+    insecure: Insecure = False,
 ) -> None:
     """Run the worker until SIGTERM: it finishes what is in hand, commits, and exits 0 within 10 seconds."""
     from relationship_worker import app as worker
@@ -73,7 +74,7 @@ def run(
 
     if only is not None and only not in list(worker.Only):
         _fail(f"--only takes {', '.join(worker.Only)}, not {only}", USAGE)
-    settings = _settings()
+    settings = _settings(insecure=insecure)
     set_up_logs()
     _complete(worker.run(settings, worker.Only(only) if only else None))
 
@@ -106,6 +107,7 @@ def explain(
         bool, typer.Option(help="Look in Kafka, for a second at the most, at which offset the answer lies.")
     ] = True,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Why an order carries its number: the answer as told, where and when, the facts behind it, corrections, today."""
     from relationship_worker.views import explain_page
@@ -114,6 +116,7 @@ def explain(
         lambda now, database: explain_page.show(database, _kafka(now), supplier, order, where=where, as_json=as_json),
         supplier,
         order,
+        insecure=insecure,
     )
 
 
@@ -126,6 +129,7 @@ def relationships(
     limit: Annotated[str, typer.Option(help="Relationships of a page, 1 to 1000.")] = "100",
     after: Annotated[str | None, typer.Option(help="The cursor that the page before gave.")] = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """A supplier's relationships: overdue first, then what is open, the oldest first, then the rest by state."""
     from relationship_worker.views import overview
@@ -134,17 +138,25 @@ def relationships(
         asked = overview.question(supplier, state=state, limit=limit, after=after)
     except overview.BadQuestion as why:
         _fail(str(why), USAGE)
-    _show(lambda _, database: overview.show(database, asked, as_json=as_json), supplier)
+    _show(lambda _, database: overview.show(database, asked, as_json=as_json), supplier, insecure=insecure)
 
 
 @app.command()
 def relationship(
-    customer: Annotated[str, typer.Argument(help="The customer's id.")], supplier: Supplier, as_json: Json = False
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    supplier: Supplier,
+    as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """One relationship: profile, assortment, number, resubmission date, history with who and why, refused inputs."""
     from relationship_worker.views import relationship as one
 
-    _show(lambda _, database: one.show(database, supplier, customer, as_json=as_json), supplier, customer)
+    _show(
+        lambda _, database: one.show(database, supplier, customer, as_json=as_json),
+        supplier,
+        customer,
+        insecure=insecure,
+    )
 
 
 @app.command()
@@ -158,6 +170,7 @@ def shadow(
     ] = None,
     supplier: Annotated[str | None, typer.Option(help="The orders of one supplier alone.")] = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Orders of a time span once more, by today's facts or by changed settings: what would differ. Publishes nothing."""
     from aiokafka.errors import KafkaError
@@ -171,7 +184,7 @@ def shadow(
     from relationship_worker.views.shadow import run as run_shadow
 
     span = Span(since=_time("--since", since), until=_time("--until", until) if until else None)
-    now = _settings()
+    now = _settings(insecure=insecure)
     progress = shadow_page.ProgressLine()
 
     async def found() -> "Report":
@@ -259,7 +272,7 @@ def _complete(work: Coroutine[Any, Any, Any]) -> Any:
         return None
 
 
-def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", *ids: str) -> None:
+def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", *ids: str, insecure: bool) -> None:
     """Print a view of what is stored; or say in one line why not, and print nothing."""
     from relationship_worker.storage.database import open_database
     from relationship_worker.views.reading import CannotRead, NotThere
@@ -271,7 +284,7 @@ def _show(view: "Callable[[Settings, AsyncEngine], Coroutine[Any, Any, None]]", 
         finally:
             await database.dispose()
 
-    now = _settings()
+    now = _settings(insecure=insecure)
     if any(0xD800 <= ord(c) < 0xE000 for text in ids for c in text):
         _fail("nothing is stored under an id that is not UTF-8", NOT_THERE)
     try:

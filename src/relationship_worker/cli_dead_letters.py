@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, fail, kafka_of, settings_now
+from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure, fail, kafka_of, settings_now
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -42,6 +42,7 @@ def list_(
     limit: Annotated[str, typer.Option(help="Dead letters of a page, 1 to 1000.")] = "100",
     after: Annotated[str | None, typer.Option(help="The cursor that the page before gave.")] = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Dead letters that nobody has dealt with yet, the longest set aside first: why, since when, what they hold back."""
     from relationship_worker.roads import replaying
@@ -62,7 +63,7 @@ def list_(
             stopped = await stopped_partitions.stopped(tx)
         dead_letter_pages.show_list(found, unsent=await replaying.unsent(database), stopped=stopped, as_json=as_json)
 
-    _do(shown)
+    _do(shown, insecure=insecure)
 
 
 @app.command()
@@ -70,6 +71,7 @@ def show(
     id_: Id,
     reveal: Annotated[bool, typer.Option("--reveal", help="Unmasked: personal data is shown.")] = False,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """One dead letter: headers and value, what it holds back, and what was done about it."""
     from relationship_worker.views import dead_letter_pages, dead_letters
@@ -80,7 +82,7 @@ def show(
         [case] = await dead_letters.find_all(kafka, database, places, _progress("read"))
         dead_letter_pages.show_case(case, reveal=reveal, as_json=as_json)
 
-    _do(shown)
+    _do(shown, insecure=insecure)
 
 
 @app.command()
@@ -93,6 +95,7 @@ def edit(
     ] = None,
     by: By = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Correct what a replay will send. The dead letter itself stays as it came; who and why are recorded."""
     from relationship_worker.roads import acting, trying
@@ -111,7 +114,7 @@ def edit(
         would = await trying.would_make(kafka, database, edited)
         dead_letter_outcomes.show_edited(edited, would, as_json=as_json)
 
-    _do(done)
+    _do(done, insecure=insecure)
 
 
 @app.command()
@@ -124,6 +127,7 @@ def discard(
     every: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
     by: By = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Give dead letters up; what they hold back goes on. Who and why are recorded."""
     from relationship_worker.roads import acting
@@ -141,7 +145,7 @@ def discard(
                 gone += await acting.discard(database, [case for case in some if case.is_open], person)
         dead_letter_outcomes.show_discarded(gone, as_json=as_json)
 
-    _do(done)
+    _do(done, insecure=insecure)
 
 
 @app.command()
@@ -161,6 +165,7 @@ def replay(
         str | None, typer.Option(help="Replays of which nobody knows whether they were sent: send or forget them.")
     ] = None,
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Send dead letters back to where they came from, in order, each once; called again it goes on where it was ended."""
     from relationship_worker.cli_replay import Replay, tried
@@ -188,13 +193,14 @@ def replay(
         if not outcome.all_through:
             raise typer.Exit(NOT_THERE)
 
-    _do(done)
+    _do(done, insecure=insecure)
 
 
 @app.command("go-on")
 def go_on(
     partition: Annotated[str, typer.Argument(help="TOPIC:PARTITION, as `dead-letters list` shows it.")],
     as_json: Json = False,
+    insecure: Insecure = False,
 ) -> None:
     """Let a partition go on that stands still because most of what it brought was bad; within 30 seconds it does."""
     from relationship_worker.messages.dead_letters import read_place
@@ -213,7 +219,7 @@ def go_on(
                 raise NotThere(f"the partition {partition} does not stand still")
         dead_letter_outcomes.show_going_on(partition, as_json=as_json)
 
-    _do(done)
+    _do(done, insecure=insecure)
 
 
 def _selection(
@@ -282,7 +288,7 @@ def _progress(done: str, every: float = 2.0) -> Callable[[int, int], None]:
     return say
 
 
-def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") -> None:
+def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", *, insecure: bool) -> None:
     """Do it; or say in one line why not."""
     from aiokafka.errors import KafkaError
 
@@ -292,7 +298,7 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]") 
     from relationship_worker.storage.database import ConnectionLost, open_database
     from relationship_worker.views.reading import CannotRead, NotThere, missing, reading
 
-    now = settings_now()
+    now = settings_now(insecure=insecure)
 
     async def done() -> None:
         database = open_database(now.database_url.get_secret_value(), connections=2)

@@ -1,7 +1,7 @@
 """What all commands share: exit codes, the one line that says why not, the settings."""
 
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,11 +14,13 @@ NOT_THERE = 1  # exit code: what is asked for is not stored
 USAGE = 2  # exit code: a setting or an argument makes no sense
 MISSING = 3  # exit code: Kafka, PostgreSQL, the schema or a topic is missing
 
+Insecure = Annotated[bool, typer.Option("--insecure", help="Plain text also beyond loopback.")]
 
-def settings_now() -> Settings:
-    """The settings; or the end, with the one that makes no sense."""
+
+def settings_now(*, insecure: bool = False) -> Settings:
+    """The settings; or the end, with the one that makes no sense. `insecure`: the command's option."""
     try:
-        return read_settings()
+        return read_settings(insecure=insecure)
     except InvalidSetting as why:
         fail(str(why), USAGE)
 

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="where PostgreSQL is: postgresql://user:password@host:port/name",
     )
+    insecure: bool = Field(
+        default=False,
+        description="Kafka and PostgreSQL may be reached in plain text beyond loopback; else a start is refused",
+    )
     group: str = Field(default="relationship-worker", min_length=1, description="consumer group")
     topic_prefix: str = Field(
         default="", pattern=r"^[A-Za-z0-9._-]*$", description="stands before the name of every topic"
@@ -130,10 +134,10 @@ def environment_name(field: str) -> str:
     return alias if isinstance(alias, str) else PREFIX + field.upper()
 
 
-def read_settings() -> Settings:
-    """The settings as the environment has them. Raises InvalidSetting."""
+def read_settings(*, insecure: bool = False) -> Settings:
+    """The settings as the environment has them; `insecure` also where the command line says so. Raises InvalidSetting."""
     try:
-        return Settings()
+        return Settings(insecure=True) if insecure else Settings()
     except ValidationError as why:
         error = why.errors(include_input=False, include_url=False)[0]
         if not error["loc"]:
