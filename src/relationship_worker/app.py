@@ -33,6 +33,8 @@ from relationship_worker.health_pages import HealthPages
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.partitions import Partitioner
+from relationship_worker.kafka.refusals import Refused, missing, refusal, says
+from relationship_worker.kafka.rights import Role
 from relationship_worker.kafka.subscribers import Ends, Subscription, Work, open_broker
 from relationship_worker.kafka.topics import (
     TopicReport,
@@ -45,6 +47,7 @@ from relationship_worker.kafka.topics import (
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
+from relationship_worker.reaching_kafka import kafka_by
 from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention, silence
 from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.deciding import Deciding
@@ -74,6 +77,7 @@ STOP_SECONDS = 9.0  # from the signal to the exit, whatever hangs; ten are promi
 CONSUMER_STOP_SECONDS = 2.0  # to leave the group; without it the group waits for the session's end
 GC_THRESHOLD = 200_000  # objects; some batches' worth
 MALLOC_KEEPS_BYTES = 32 * 1024 * 1024  # of freed memory, the most that glibc takes for its threshold
+REFUSALS_EVERY = 10.0  # seconds between two questions to Kafka whether it lets the worker do what it has to; 10 ms each
 WATCH_EVERY = 2.0  # seconds between two looks at what may die in silence
 
 
@@ -89,13 +93,6 @@ class CannotStart(Exception):
     """A dependency is missing; the message is one line that says which, and what to do."""
 
 
-def connection(settings: Settings) -> Connection:
-    """Where Kafka is, by the settings."""
-    return Connection(
-        bootstrap_servers=settings.kafka_bootstrap_servers, group=settings.group, prefix=settings.topic_prefix
-    )
-
-
 def database(settings: Settings) -> AsyncEngine:
     """Where PostgreSQL is, by the settings."""
     return open_database(
@@ -108,8 +105,9 @@ def database(settings: Settings) -> AsyncEngine:
 async def init(settings: Settings) -> tuple[TopicReport, list[str]]:
     """The schema, who may do what in it, and the topics; repeatable. Also returns the roles that have rights by it.
 
-    Raises CannotStart.
+    Raises CannotStart, InvalidSetting.
     """
+    kafka = kafka_by(settings)
     engine = database(settings)
     granted: list[str] = []
     try:
@@ -126,8 +124,9 @@ async def init(settings: Settings) -> tuple[TopicReport, list[str]]:
         replication=settings.replication,
         min_insync_replicas=settings.min_insync_replicas,
     )
-    kafka = connection(settings)
-    report: TopicReport = await _wait_for("Kafka", lambda: make_topics(kafka, wanted), settings.start_seconds)
+    report: TopicReport = await _wait_for(
+        "Kafka", _unless_refused(kafka, Role.INIT, lambda: make_topics(kafka, wanted)), settings.start_seconds
+    )
     return report, granted
 
 
@@ -149,24 +148,26 @@ def _ids_kept_days(settings: Settings) -> dict[str, int]:
 
 
 async def run(settings: Settings, only: Only | None) -> None:
-    """Run until SIGTERM or SIGINT: finish what is in hand, commit, leave the group. Raises CannotStart."""
+    """Run until SIGTERM or SIGINT: finish what is in hand, commit, leave the group. Raises CannotStart,
+    InvalidSetting."""
+    kafka = kafka_by(settings)
     _calm_the_garbage_collector()
     _keep_freed_memory()
     _cancel_on_signal()
     engine = database(settings)
-    kafka = connection(settings)
     _send_traces(settings)
     health = Health(ready_seconds=settings.ready_seconds)
     _open_pages(settings, health, only)
     try:
         await _wait_for("PostgreSQL", lambda: _check_database(engine), settings.start_seconds)
+        await _wait_for("Kafka", _unless_refused(kafka, Role.RUN, lambda: _check_rights(kafka)), settings.start_seconds)
         counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
         for sentence in await _wait_for(
             "Kafka", lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
         ):
             log.warning("an input topic outlives its ids", says=sentence)
         await _start_again_while_kafka_goes(
-            settings, lambda: Worker(settings, kafka, engine, counts, only, health).run()
+            settings, kafka, lambda: Worker(settings, kafka, engine, counts, only, health).run()
         )
     finally:
         health.close()
@@ -297,7 +298,7 @@ class Worker:
             freshness_seconds=self._settings.freshness_seconds,
             breaker=self._breaker(lane),
         )
-        await keep_running(lane, road, self._turns)
+        await keep_running(lane, road, self._turns, self._refusal)
 
     async def _decide(self, lane: Lane) -> None:
         road = RelationshipsRoad(
@@ -308,11 +309,25 @@ class Worker:
             bell=self._bell,
             breaker=self._breaker(lane),
         )
-        await keep_running(lane, road, self._turns)
+        await keep_running(lane, road, self._turns, self._refusal)
 
     async def _relay(self, lane: Lane) -> None:
         road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
-        await keep_running(lane, road, self._turns)
+        await keep_running(lane, road, self._turns, self._refusal)
+
+    async def _refusal(self, error: BaseException) -> str | None:
+        return await refusal(self._kafka, Role.RUN, error)
+
+    async def _look_for_refusals(self) -> int:
+        """Certificates run out and rights are taken away while a worker runs: it says so, and goes on once they are back."""
+        said = await refusal(self._kafka, Role.RUN)
+        if said is not None:
+            log.error("refused", reason=said)
+        elif self._health.refused is not None:
+            log.info("no longer refused")
+            self._subscription.look_at_topics_again()
+        self._health.refused = said
+        return 0
 
     def _breaker(self, lane: Lane) -> Breaker:
         return Breaker(
@@ -363,6 +378,7 @@ class Worker:
         self._every(silence.TICK, "silence", silence.Silence(database=self._database).run_once)
         self._every(relay.LOOK_EVERY, "outbox", self._bell.look)
         self._every(WATCH_EVERY, "watch", self._watch)
+        self._every(REFUSALS_EVERY, "refusals", self._look_for_refusals)
         log.info("started", roads=self._only or "all", group=self._kafka.group)
 
     def _every(self, seconds: float, name: str, run_once: Callable[[], Awaitable[int]]) -> None:
@@ -434,7 +450,9 @@ def _cancel_on_signal() -> None:
         asyncio.get_running_loop().add_signal_handler(sent, task.cancel)
 
 
-async def _start_again_while_kafka_goes(settings: Settings, run_worker: Callable[[], Awaitable[None]]) -> None:
+async def _start_again_while_kafka_goes(
+    settings: Settings, kafka: Connection, run_worker: Callable[[], Awaitable[None]]
+) -> None:
     """Kafka answered a moment ago, but may go while the consumer joins its group: try again, as long as a start may take."""
     try:
         async for trial in AsyncRetrying(
@@ -446,6 +464,9 @@ async def _start_again_while_kafka_goes(settings: Settings, run_worker: Callable
                 await run_worker()
     except RetryError as why:
         error = why.last_attempt.exception()
+        said = await refusal(kafka, Role.RUN, error)
+        if said is not None:
+            raise CannotStart(said) from None
         kind = describe(error) if error else "no answer"
         raise CannotStart(f"Kafka at {settings.kafka_bootstrap_servers} went away during the start ({kind})") from None
 
@@ -477,12 +498,36 @@ async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: f
         if "TooManyConnections" in kind:
             advice = "it has no connection left (max_connections, RELATIONSHIP_WORKER_DATABASE_CONNECTIONS)"
         raise CannotStart(f"{what} can't be reached within {seconds:g} s ({kind}): {advice}") from None
-    except (SchemaMismatch, TopicsMissing, CannotEnter) as why:
+    except (SchemaMismatch, TopicsMissing, CannotEnter, Refused) as why:
         raise CannotStart(str(why)) from None
     except StatementRefused as why:
         raise CannotStart(
             f"{what} refuses what it is asked (SQLSTATE {why}): has the user the rights, and is the schema this worker's?"
         ) from None
+
+
+def _unless_refused(
+    kafka: Connection, role: Role, attempt: Callable[[], Awaitable[Any]]
+) -> Callable[[], Awaitable[Any]]:
+    """The attempt, which raises Refused where Kafka is there and says no."""
+
+    async def attempted() -> Any:
+        try:
+            return await attempt()
+        except KafkaError as why:
+            said = await refusal(kafka, role, why)
+            if said is not None:
+                raise Refused(said) from None
+            raise
+
+    return attempted
+
+
+async def _check_rights(kafka: Connection) -> None:
+    """Before anything is begun: what is missing would else show at the first reminder, in a week. Raises Refused."""
+    lacking = await missing(kafka, Role.RUN)
+    if lacking:
+        raise Refused(says(lacking))
 
 
 class StatementRefused(Exception):

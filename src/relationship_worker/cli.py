@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from relationship_worker import cli_dead_letters
-from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure, database_of
+from relationship_worker.command_line import MISSING, NOT_THERE, USAGE, Insecure, database_of, kafka_failed
 from relationship_worker.command_line import fail as _fail
 from relationship_worker.command_line import kafka_of as _kafka
 from relationship_worker.command_line import settings_now as _settings
-from relationship_worker.settings import Settings, environment_name
+from relationship_worker.settings import InvalidSetting, Settings, environment_name
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -180,6 +180,7 @@ def shadow(
     """Orders of a time span once more, by today's facts or by changed settings: what would differ. Publishes nothing."""
     from aiokafka.errors import KafkaError
 
+    from relationship_worker.kafka.rights import Role
     from relationship_worker.kafka.time_span import Span
     from relationship_worker.kafka.topics import TopicsMissing
     from relationship_worker.views import shadow_page
@@ -189,14 +190,13 @@ def shadow(
 
     span = Span(since=_time("--since", since), until=_time("--until", until) if until else None)
     now = _settings(insecure=insecure)
+    kafka = _kafka(now)
     progress = shadow_page.ProgressLine()
 
     async def found() -> "Report":
         database = database_of(now, connections=1)
         try:
-            return await run_shadow(
-                _kafka(now), database, span, overlays=overlays, supplier_id=supplier, progress=progress
-            )
+            return await run_shadow(kafka, database, span, overlays=overlays, supplier_id=supplier, progress=progress)
         finally:
             await database.dispose()
 
@@ -215,11 +215,7 @@ def shadow(
     except (CannotRead, TopicsMissing) as why:
         _fail(str(why), MISSING)
     except KafkaError as why:
-        _fail(
-            f"Kafka at {now.kafka_bootstrap_servers} can't be reached ({type(why).__name__}): is it running, and is the "
-            "address right?",
-            MISSING,
-        )
+        kafka_failed(kafka, Role.DESK, why)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     shadow_page.show(report, as_json=as_json)
@@ -241,6 +237,16 @@ def _time(option: str, text: str) -> datetime:
         return read_time(text)
     except InvalidTime as why:
         _fail(f"{option} {text} {why}; back from now it takes 7d, 12h or 30m", USAGE)
+
+
+@app.command("kafka-acls")
+def kafka_acls() -> None:
+    """Print what gives each user of the worker its rights at Kafka, as commands for Kafka's own tool."""
+    from relationship_worker.kafka.connection import Connection
+    from relationship_worker.views.kafka_acls import script
+
+    now = _settings()
+    typer.echo(script(Connection(bootstrap_servers="", group=now.group, prefix=now.topic_prefix)), nl=False)
 
 
 @app.command()
@@ -270,6 +276,8 @@ def _complete(work: Coroutine[Any, Any, Any]) -> Any:
 
     try:
         return asyncio.run(work)
+    except InvalidSetting as why:
+        _fail(str(why), USAGE)
     except CannotStart as why:
         _fail(str(why), MISSING)
     except (asyncio.CancelledError, KeyboardInterrupt):

@@ -18,6 +18,7 @@ from relationship_worker.command_line import (
     Insecure,
     database_of,
     fail,
+    kafka_failed,
     kafka_of,
     settings_now,
 )
@@ -202,7 +203,7 @@ def replay(
         if not outcome.all_through:
             raise typer.Exit(NOT_THERE)
 
-    _do(done, insecure=insecure)
+    _do(done, insecure=insecure, replays=True)
 
 
 @app.command("go-on")
@@ -297,10 +298,14 @@ def _progress(done: str, every: float = 2.0) -> Callable[[int, int], None]:
     return say
 
 
-def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", *, insecure: bool) -> None:
+def _do(
+    work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", *, insecure: bool, replays: bool = False
+) -> None:
     """Do it; or say in one line why not."""
     from aiokafka.errors import KafkaError
 
+    from relationship_worker.kafka.refusals import is_refusal
+    from relationship_worker.kafka.rights import Role
     from relationship_worker.kafka.topics import TopicsMissing
     from relationship_worker.kafka.transactions import Doubt
     from relationship_worker.roads.acting import CannotAct
@@ -308,13 +313,15 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", 
     from relationship_worker.views.reading import CannotRead, NotThere, missing, reading
 
     now = settings_now(insecure=insecure)
+    kafka = kafka_of(now)
+    role = Role.REPLAY if replays else Role.DESK
 
     async def done() -> None:
         database = database_of(now, connections=2)
         try:
             async with reading(database):
                 pass  # a database that is away, or a schema of another version, is said at once
-            await work(kafka_of(now), database)
+            await work(kafka, database)
         finally:
             await database.dispose()
 
@@ -325,9 +332,11 @@ def _do(work: "Callable[[Connection, AsyncEngine], Coroutine[Any, Any, None]]", 
     except (CannotRead, TopicsMissing) as why:
         fail(str(why), MISSING)
     except Doubt as why:
+        if is_refusal(why):
+            kafka_failed(kafka, role, why)
         fail(f"{why}: call it again, it goes on where it was ended", MISSING)
     except KafkaError as why:
-        fail(f"Kafka at {now.kafka_bootstrap_servers} can't be reached ({type(why).__name__}): is it running?", MISSING)
+        kafka_failed(kafka, role, why)
     except ConnectionLost as why:
         fail(f"{missing(why)} Call it again: it goes on where it was ended", MISSING)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What all commands share: exit codes, the one line that says why not, the settings."""
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from relationship_worker.kafka.connection import Connection
+    from relationship_worker.kafka.rights import Role
 
 NOT_THERE = 1  # exit code: what is asked for is not stored
 USAGE = 2  # exit code: a setting or an argument makes no sense
@@ -28,10 +30,22 @@ def settings_now(*, insecure: bool = False) -> Settings:
 
 
 def kafka_of(now: Settings) -> "Connection":
-    """Where Kafka is, by the settings."""
-    from relationship_worker.kafka.connection import Connection
+    """Where Kafka is, by the settings; or the end, with the one that makes no sense."""
+    from relationship_worker.reaching_kafka import kafka_by
 
-    return Connection(bootstrap_servers=now.kafka_bootstrap_servers, group=now.group, prefix=now.topic_prefix)
+    try:
+        return kafka_by(now)
+    except InvalidSetting as why:
+        fail(str(why), USAGE)
+
+
+def kafka_failed(kafka: "Connection", role: "Role", error: BaseException) -> NoReturn:
+    """Say in one line why Kafka was of no use, and end."""
+    from relationship_worker.kafka.refusals import refusal
+
+    said = asyncio.run(refusal(kafka, role, error))
+    away = f"Kafka at {kafka.bootstrap_servers} can't be reached ({type(error).__name__})"
+    fail(said or f"{away}: is it running, and is the address right?", MISSING)
 
 
 def database_of(now: Settings, *, connections: int) -> "AsyncEngine":

@@ -42,6 +42,7 @@ class Health:
         self._beating = asyncio.create_task(self._beat(), name="beat")
         self._closed = threading.Event()
         self.broken: str | None = None
+        self.refused: str | None = None  # what Kafka does not let this worker do
         threading.Thread(target=self._listen, name="pulse", daemon=True).start()
 
     def attach(self, subscription: Subscription, surveyor: Surveyor) -> None:
@@ -105,6 +106,8 @@ class Health:
             why.append("stopping")
         if self._subscription is None or not self._subscription.assigned.is_set():
             why.append("no partitions were assigned yet")
+        if self.refused:
+            why.append(self.refused)
         if seen is None:
             return [*why, "the worker does not answer yet"]
         if not seen.kafka_answers:

@@ -1,7 +1,7 @@
 """The settings: from the environment, each with its unit, its default and its meaning."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,6 +23,30 @@ class Settings(BaseSettings):
 
     kafka_bootstrap_servers: str = Field(
         default="localhost:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS", description="where Kafka is: host:port, …"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how Kafka is talked to: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with the authorities that may have signed Kafka's certificate; empty: this machine's",
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="PEM file with the worker's own certificate, where Kafka asks for one (mTLS)"
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM file with its key, not encrypted; empty: it lies in the certificate's file"
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        default=None, description="how the worker says to Kafka who it is: SCRAM-SHA-512 or OAUTHBEARER"
+    )
+    kafka_username: str = Field(default="", description="user of SCRAM-SHA-512")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="his password; better in a file")
+    kafka_password_file: Path | None = Field(
+        default=None, description="file with his password; read anew for each connection"
+    )
+    kafka_token_file: Path | None = Field(
+        default=None, description="file with the token of OAUTHBEARER, which somebody else renews; read anew likewise"
     )
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://localhost:5432/postgres"),
@@ -122,6 +146,12 @@ class Settings(BaseSettings):
         "database_certificate_file",
         "database_key_file",
         "database_password_file",
+        "kafka_ca_file",
+        "kafka_certificate_file",
+        "kafka_key_file",
+        "kafka_sasl_mechanism",
+        "kafka_password_file",
+        "kafka_token_file",
         mode="before",
     )
     @classmethod

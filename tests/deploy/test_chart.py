@@ -26,6 +26,7 @@ EVERYTHING = (
     "database.workerRole=worker",
     "settings.RELATIONSHIP_WORKER_GROUP=orders-eu",
     "settings.RELATIONSHIP_WORKER_TOPIC_PREFIX=eu.",
+    "kafka.clientCertificate=true",
 )
 OF_OTHERS = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}  # kinds of operators: no schema of Kubernetes has them
 
@@ -154,4 +155,28 @@ def test_a_worker_can_reach_what_it_needs_and_only_the_scrape_reaches_it():
 
     assert [p["port"] for rule in policy["ingress"] for p in rule["ports"]] == [9464]
     assert policy["ingress"][0]["from"] == [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
-    assert set(out) == {("UDP", 53), ("TCP", 53), ("TCP", 9092), ("TCP", 5432)}
+    assert set(out) == {("UDP", 53), ("TCP", 53), ("TCP", 9093), ("TCP", 5432)}
+
+
+@pytest.mark.parametrize(
+    ("values", "files"),
+    [
+        ((), {"ca.crt", "password"}),
+        (("kafka.saslMechanism=OAUTHBEARER",), {"ca.crt", "token"}),
+        (("kafka.securityProtocol=SSL", "kafka.clientCertificate=true"), {"ca.crt", "tls.crt", "tls.key"}),
+        (("kafka.securityProtocol=PLAINTEXT", "settings.RELATIONSHIP_WORKER_INSECURE=1"), set()),
+    ],
+)
+def test_what_the_worker_shows_to_kafka_comes_from_files_of_a_secret(values: tuple[str, ...], files: set[str]):
+    made = rendered(*values, "kafka.migrationSecretName=of-init")
+
+    secrets = []
+    for kind in ("Deployment", "Job"):
+        pod = made[kind]["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        named = {e["value"] for e in container["env"] if "_KAFKA_" in e["name"] and e["name"].endswith("_FILE")}
+        mounts = [mount["mountPath"] for mount in container.get("volumeMounts", [])]
+        assert {Path(file).name for file in named} == files
+        assert {str(Path(file).parent) for file in named} == set(mounts)
+        secrets += [volume["secret"]["secretName"] for volume in pod.get("volumes", [])]
+    assert secrets == (["relationship-worker-kafka", "of-init"] if files else [])

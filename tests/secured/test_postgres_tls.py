@@ -272,7 +272,7 @@ def test_insecure_allows_plain_text_and_takes_nothing_from_who_asks_for_tls():
     assert way("postgresql://db.example.org/worker?sslrootcert=ca.pem", insecure).mode == "verify-full"
 
 
-@pytest.mark.parametrize("address", ["postgresql://desk:ge:heim@/4711@h/worker", "postgresql://h:port/worker"])
+@pytest.mark.parametrize("address", ["postgresql://desk:geheim@h:port/worker", "postgresql://h:port/worker"])
 def test_an_address_that_cannot_be_read_is_not_repeated(address):
     with pytest.raises(UnsafeAddress, match="can't be read") as why:
         way(address, Access())

@@ -5,6 +5,8 @@ from typing import Any
 
 from aiokafka import conn
 
+from relationship_worker.kafka.access import IN_PLAIN_TEXT, Access
+
 REQUEST_TIMEOUT_MS = 15_000  # a broker answers in milliseconds; a broker that restarts needs some seconds
 READ_AHEAD_BYTES = (
     4 * 1024 * 1024
@@ -18,11 +20,12 @@ OUTBOX = "outbox"  # for people: the group's own topic, in no contract
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Where Kafka is. `group`: the consumer group; `prefix` stands before every topic's name."""
+    """Where Kafka is. `group`: the consumer group; `prefix` stands before every topic's name; `access`: who one is there."""
 
     bootstrap_servers: str
     group: str
     prefix: str = ""
+    access: Access = IN_PLAIN_TEXT
 
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
@@ -40,4 +43,8 @@ class Connection:
 
     def client_options(self) -> dict[str, Any]:
         """What every client of aiokafka is given."""
-        return {"bootstrap_servers": self.bootstrap_servers, "request_timeout_ms": REQUEST_TIMEOUT_MS}
+        return {
+            "bootstrap_servers": self.bootstrap_servers,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+            **self.access.options(),
+        }

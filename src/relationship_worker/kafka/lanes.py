@@ -58,6 +58,7 @@ class Lane:
         self._closing = asyncio.Event()
         self._started = False
         self._lost = False
+        self._refused: KafkaError | None = None
         self._paused = True
         self._position = 0
         self._one_by_one_until = 0  # behind the batch on which the worker failed
@@ -128,6 +129,7 @@ class Lane:
         self._consumer.resume(self.place)
         self._paused = False
         self._lost = False
+        self._refused = None
         self._unreadable = None
         self._started = True
 
@@ -157,6 +159,11 @@ class Lane:
         self._lost = True
         self._arrived.set()
 
+    def refused(self, error: KafkaError) -> None:
+        """Kafka does not let this user read the partition: whoever takes from the lane is told."""
+        self._refused = error
+        self._arrived.set()
+
     async def take(self, *, most: int, most_bytes: int, or_when: Callable[[], bool] = lambda: False) -> Batch | None:
         """What has piled up, at most so much; None where the lane is closing.
 
@@ -169,6 +176,8 @@ class Lane:
                 return None
             if self._lost:
                 raise LostDelivery
+            if self._refused:
+                raise self._refused
             if self._waiting:
                 return self._next_batch(most, most_bytes)
             if self._unreadable is not None:

@@ -9,11 +9,14 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import TopicAuthorizationFailedError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 from faststream.middlewares import BaseMiddleware
+from faststream.security import BaseSecurity, SASLOAuthBearer, SASLScram512
 
+from relationship_worker.kafka.access import OAUTHBEARER, SCRAM, Access
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
 from relationship_worker.kafka.fetched_records import MOST_OF_ALL_PARTITIONS, Fetched, read_our_way
 from relationship_worker.kafka.lanes import MOST_IN_A_LANE, Lane
@@ -43,6 +46,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._work = work
         self._ended: str | None = None
+        self._noticing: AIOKafkaConsumer | None = None
         self.assigned = asyncio.Event()
         broker.add_middleware(lambda records, *, context: _Noticed(records, context=context, lost=self._lost))
         self._subscriber = broker.subscriber(
@@ -107,6 +111,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called after a rebalance: a lane for every partition. It reads the truth about its position by itself."""
+        self._notice_refusals()
         await self._end([place for place in assigned if place in self._lanes])
         share = min(MOST_IN_A_LANE, MOST_OF_ALL_PARTITIONS // max(len(assigned), 1))
         for place in sorted(assigned):
@@ -114,6 +119,31 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             self._lanes[place] = lane, asyncio.create_task(self._run(lane), name=f"{place.topic}-{place.partition}")
         log.info("partitions assigned", partitions=[f"{p.topic}-{p.partition}" for p in sorted(assigned)])
         self.assigned.set()
+
+    def _notice_refusals(self) -> None:
+        """Where Kafka does not let this user read a topic, FastStream would log it and sleep for five seconds, amid the
+        records of all other topics: here the topic's lanes are told, and the others go on."""
+        consumer = self.consumer
+        if consumer is self._noticing:
+            return
+        self._noticing = consumer
+        fetch = consumer.getmany
+
+        async def fetch_or_notice(*places: TopicPartition, **options: Any) -> dict[TopicPartition, Any]:
+            try:
+                return dict(await fetch(*places, **options))
+            except TopicAuthorizationFailedError as why:
+                for lane in self.lanes:
+                    if lane.place.topic in why.args:
+                        lane.refused(why)
+                return {}
+
+        consumer.getmany = fetch_or_notice
+
+    def look_at_topics_again(self) -> None:
+        """A topic that this user was not let see is not looked for again for five minutes; it may be let by now."""
+        if self._subscriber.consumer is not None:
+            self._subscriber.consumer._client.force_metadata_update()
 
     async def close(self) -> None:
         """Finish what is in hand on all lanes."""
@@ -147,11 +177,23 @@ def open_broker(kafka: Connection) -> KafkaBroker:
     return KafkaBroker(
         kafka.bootstrap_servers,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
+        security=_security(kafka.access),
+        sasl_oauth_token_provider=kafka.access.tokens,
         allow_auto_create_topics=False,
         apply_types=False,
         logger=None,
         graceful_timeout=None,
     )
+
+
+def _security(access: Access) -> BaseSecurity:
+    """FastStream's words for it."""
+    tls: dict[str, Any] = {"ssl_context": access.tls, "use_ssl": access.is_encrypted}
+    if access.mechanism == SCRAM:
+        return SASLScram512(access.username, access.password, **tls)  # type: ignore[arg-type]  # hands both on as they are
+    if access.mechanism == OAUTHBEARER:
+        return SASLOAuthBearer(**tls)
+    return BaseSecurity(**tls)
 
 
 async def _as_it_is(records: Any) -> KafkaMessage:

@@ -40,7 +40,7 @@ class Piece:
 
 async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator[Piece]:
     """The span's records, each once. `topic`: its name in the contract. Raises KafkaError, TopicsMissing."""
-    partitions = (await partition_counts(kafka))[topic]
+    partitions = (await partition_counts(kafka, topic))[topic]
     read_our_way()
     consumer = AIOKafkaConsumer(
         **kafka.client_options(),

@@ -10,13 +10,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.refusals import missing, refusal, says
+from relationship_worker.kafka.rights import Right, Role
 
 EARLIER = timedelta(milliseconds=500)  # by so much the broker's clock may be behind ours
 POLL_MS = 50
+ASK_SECONDS = 2.0  # for what the user may do, where nothing was found
 
 
 class KafkaAway(Exception):
-    """Kafka can't be asked, or not in time."""
+    """Kafka can't be asked, or not in time; the message says why, where more is known than that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +56,22 @@ async def offsets(kafka: Connection, topic: str, sought: Sequence[Sought], *, se
     except TimeoutError:
         if not started:
             raise KafkaAway from None
-    except KafkaError:
-        raise KafkaAway from None
+        lacking = await _lacking(kafka, topic)
+        if lacking:  # the client waits for a topic that it may not see as for one that is about to be made
+            raise KafkaAway(says(lacking)) from None
+    except KafkaError as why:
+        raise KafkaAway(await refusal(kafka, Role.DESK, why) or "") from None
     finally:
         await consumer.stop()
     return found
+
+
+async def _lacking(kafka: Connection, topic: str) -> list[Right]:
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            return [right for right in await missing(kafka, Role.DESK) if right.name == topic]
+    except (TimeoutError, KafkaError):
+        return []
 
 
 async def _offset(consumer: AIOKafkaConsumer, place: TopicPartition, sought: Sought) -> int | None:

@@ -1,14 +1,22 @@
 """Topics: made where they are missing, checked where they are there, never altered."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.metadata import topics
 from relationship_worker.messages.outgoing import (
     DEAD_LETTERS,
     ENRICHED_ORDERS,
@@ -54,7 +62,8 @@ async def make_topics(kafka: Connection, settings: TopicSettings) -> TopicReport
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        there = await _partitions(admin)
+        names = [kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS)]
+        there = await _partitions(admin, [*names, kafka.outbox_topic])
         wanted = {kafka.topic(name): settings.partitions for name in INPUT_TOPICS}
         orders = there.get(kafka.topic(ORDERS), settings.partitions)
         for name in OUTPUT_TOPICS:
@@ -89,8 +98,8 @@ async def _kept_longer(admin: AIOKafkaAdminClient, kafka: Connection, ids_kept_d
     found: list[str] = []
     resources = [ConfigResource(ConfigResourceType.TOPIC, kafka.topic(name)) for name in ids_kept_days]
     for response in await admin.describe_configs(resources):
-        for _, _, _, topic, entries in response.resources:
-            kept = int({entry[0]: entry[1] for entry in entries}.get("retention.ms") or 0)
+        for topic, values in _configs(response):
+            kept = int(values.get("retention.ms") or 0)
             days = ids_kept_days[kafka.plain(topic)]
             if kept < 0 or kept > days * DAY_MS:
                 shown = "for ever" if kept < 0 else f"for {kept / DAY_MS:g} days"
@@ -118,6 +127,8 @@ async def _make(admin: AIOKafkaAdminClient, topic: str, partitions: int, name: s
         kind = for_code(code)
         if kind is TopicAlreadyExistsError:
             return False
+        if kind is TopicAuthorizationFailedError:
+            raise kind(topic)
         if code:
             raise KafkaError(f"the topic {topic} could not be made: {kind.__name__} {detail or ''}".strip())
     return True
@@ -127,21 +138,20 @@ async def _shown(admin: AIOKafkaAdminClient, topics: Collection[str]) -> None:
     """Wait until the broker shows them: it makes topics first and knows of them later, and a worker that starts at once would
     find them missing."""
     for _ in range(SHOWN_LOOKS):
-        if (await _partitions(admin)).keys() >= set(topics):
+        if (await _partitions(admin, topics)).keys() >= set(topics):
             return
         await asyncio.sleep(SHOWN_LOOK)
 
 
 async def _differences(
-    admin: AIOKafkaAdminClient, topics: Collection[str], outputs: Collection[str], settings: TopicSettings
+    admin: AIOKafkaAdminClient, there: Collection[str], outputs: Collection[str], settings: TopicSettings
 ) -> list[str]:
     found: list[str] = []
-    if not topics:
+    if not there:
         return found
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in there]
     for response in await admin.describe_configs(resources):
-        for _, _, _, topic, entries in response.resources:
-            values = {entry[0]: entry[1] for entry in entries}
+        for topic, values in _configs(response):
             if "compact" in values.get("cleanup.policy", ""):
                 found.append(
                     f"{topic}: cleanup.policy is {values['cleanup.policy']}, which loses all but a key's last record"
@@ -157,27 +167,42 @@ async def _differences(
     return found
 
 
-async def partition_counts(kafka: Connection) -> dict[str, int]:
-    """How many partitions each of the worker's topics has, by its name in the contract (the outbox by its full name).
-
-    Raises TopicsMissing.
+async def partition_counts(kafka: Connection, *names: str) -> dict[str, int]:
+    """How many partitions these topics have, or else all of the worker's, by the names in the contract (the outbox by its
+    full name). Raises TopicsMissing, KafkaError.
     """
+    wanted = {name: kafka.topic(name) for name in names or (*INPUT_TOPICS, *OUTPUT_TOPICS)}
+    if not names or kafka.outbox_topic in names:
+        wanted[kafka.outbox_topic] = kafka.outbox_topic
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        there = await _partitions(admin)
+        there = await _partitions(admin, list(wanted.values()))
     finally:
         await admin.close()
-    wanted = {name: kafka.topic(name) for name in (*INPUT_TOPICS, *OUTPUT_TOPICS)}
-    wanted[kafka.outbox_topic] = kafka.outbox_topic
     missing = sorted(topic for topic in wanted.values() if topic not in there)
     if missing:
         raise TopicsMissing(f"topics are missing: {', '.join(missing)}: run `relationship-worker init`")
     return {name: there[topic] for name, topic in wanted.items()}
 
 
-async def _partitions(admin: AIOKafkaAdminClient) -> Mapping[str, int]:
-    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+async def _partitions(admin: AIOKafkaAdminClient, wanted: Collection[str]) -> Mapping[str, int]:
+    """Of those that are there. Raises KafkaError, also where one may not be seen: nobody would know whether it is there."""
+    seen = await topics(admin, wanted)
+    unseen = sorted(set(wanted) - set(seen))
+    if unseen:
+        raise TopicAuthorizationFailedError(unseen)
+    return {name: topic.partitions for name, topic in seen.items() if topic.partitions is not None}
+
+
+def _configs(response: Any) -> Iterator[tuple[str, dict[str, str]]]:
+    """Settings by topic, of those that are there. Raises KafkaError where one may not be seen."""
+    for error, _, _, topic, entries in response.resources:
+        if error == UnknownTopicOrPartitionError.errno:  # so too one that was made a moment ago
+            continue
+        if error:
+            raise for_code(error)(topic)
+        yield topic, {entry[0]: entry[1] for entry in entries}
 
 
 async def largest_record(kafka: Connection, topic: str) -> int:
@@ -187,9 +212,8 @@ async def largest_record(kafka: Connection, topic: str) -> int:
     try:
         resource = ConfigResource(ConfigResourceType.TOPIC, kafka.topic(topic))
         for response in await admin.describe_configs([resource]):
-            for error, *_, entries in response.resources:
-                values = {entry[0]: entry[1] for entry in entries}
-                if not error and values.get("max.message.bytes"):
+            for _, values in _configs(response):
+                if values.get("max.message.bytes"):
                     return int(values["max.message.bytes"])
     finally:
         await admin.close()

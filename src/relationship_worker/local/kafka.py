@@ -73,6 +73,7 @@ class Kafka(Server):
         self.folder.mkdir(parents=True)
         (self.folder / "server.properties").write_text(self._properties())
         format_ = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"]
+        format_ += self.format_options()
         done = subprocess.run(
             format_, cwd=self.folder, capture_output=True, text=True, timeout=START_SECONDS, check=False
         )
@@ -82,8 +83,16 @@ class Kafka(Server):
     def command(self) -> list[str]:
         return [*self._java, "kafka.Kafka", "server.properties"]
 
+    def format_options(self) -> list[str]:
+        """What else the log folder is formatted with."""
+        return []
+
     def _properties(self) -> str:
-        settings = {
+        return "".join(f"{name}={value}\n" for name, value in self.settings().items())
+
+    def settings(self) -> dict[str, object]:
+        """The broker's, by name."""
+        return {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
@@ -102,7 +111,6 @@ class Kafka(Server):
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
         }
-        return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 def _java() -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relationship_worker import metrics
 from relationship_worker.kafka.lanes import Lane, UnreadablePartition
+from relationship_worker.kafka.refusals import is_refusal
 from relationship_worker.kafka.transactions import Doubt, FencedOff
 from relationship_worker.storage.access import CannotEnter
 from relationship_worker.storage.database import ConnectionLost
@@ -49,7 +50,11 @@ class Road(Protocol):
         """Give back what `open` took."""
 
 
-async def keep_running(lane: Lane, road: Road, turns: asyncio.Semaphore) -> None:
+Refusal = Callable[[BaseException], Awaitable[str | None]]
+"""What Kafka refuses, in a sentence; None where the error is none of that."""
+
+
+async def keep_running(lane: Lane, road: Road, turns: asyncio.Semaphore, refusal: Refusal) -> None:
     """Run the road until the lane closes. Whatever fails is done again from the position that is committed.
 
     `turns`: of all lanes of the process, to open."""
@@ -83,7 +88,12 @@ async def keep_running(lane: Lane, road: Road, turns: asyncio.Semaphore) -> None
             except (Exception, asyncio.CancelledError) as error:
                 if _is_cut_off(error):
                     raise
-                if is_own_fault(error):
+                refused = await refusal(error) if is_refusal(error) else None
+                if refused is not None:
+                    log.error("stopped", lane=name, reason=refused)
+                    lane.stopped = refused
+                    pause = LONGEST_PAUSE  # whoever gives the right looks on
+                elif is_own_fault(error):
                     log.error("failed", lane=name, error=describe(error), where=_where(error))
                     metrics.FAILURES.labels(lane.topic).inc()
                     lane.failed()

@@ -61,7 +61,7 @@ async def _until_done(kafka: Connection, database: AsyncEngine, ends: dict[Topic
     """The worker's group is past these ends, and what waited in the outbox by then is told."""
     if not await _until_committed(kafka, ends):
         return False
-    lanes = (await partition_counts(kafka))[kafka.outbox_topic]
+    lanes = (await partition_counts(kafka, kafka.outbox_topic))[kafka.outbox_topic]
     async with transaction(database) as tx:
         last = await outbox.last_numbers(tx)
     told = {TopicPartition(kafka.outbox_topic, lane): last[lane] for lane in range(lanes) if last.get(lane)}

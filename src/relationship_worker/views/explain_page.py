@@ -72,8 +72,8 @@ async def _look(kafka: Connection, explained: Explained) -> Places:
     ]
     try:
         found = await offsets(kafka, kafka.topic(ENRICHED_ORDERS), sought, seconds=LOOK_SECONDS)
-    except KafkaAway:
-        return Places(offsets={}, missing=AWAY)
+    except KafkaAway as why:
+        return Places(offsets={}, missing=str(why) or AWAY)
     return Places(offsets=found, missing=NOT_FOUND)
 
 

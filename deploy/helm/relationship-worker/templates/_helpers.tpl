@@ -25,6 +25,7 @@ securityContext:
   runAsNonRoot: true
   runAsUser: 65532
   runAsGroup: 65532
+  fsGroup: 65532  # mounted secrets are for it alone
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
@@ -38,6 +39,42 @@ securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Called with the root and the name of the Secret. */}}
+{{- define "worker.kafka" -}}
+{{- $kafka := .root.Values.kafka -}}
+- name: RELATIONSHIP_WORKER_KAFKA_SECURITY_PROTOCOL
+  value: {{ $kafka.securityProtocol | quote }}
+{{- if hasSuffix "SSL" $kafka.securityProtocol }}
+- name: RELATIONSHIP_WORKER_KAFKA_CA_FILE
+  value: /etc/relationship-worker/kafka/ca.crt
+{{- if $kafka.clientCertificate }}
+- name: RELATIONSHIP_WORKER_KAFKA_CERTIFICATE_FILE
+  value: /etc/relationship-worker/kafka/tls.crt
+- name: RELATIONSHIP_WORKER_KAFKA_KEY_FILE
+  value: /etc/relationship-worker/kafka/tls.key
+{{- end }}
+{{- end }}
+{{- if hasPrefix "SASL" $kafka.securityProtocol }}
+- name: RELATIONSHIP_WORKER_KAFKA_SASL_MECHANISM
+  value: {{ $kafka.saslMechanism | quote }}
+{{- if eq $kafka.saslMechanism "OAUTHBEARER" }}
+- name: RELATIONSHIP_WORKER_KAFKA_TOKEN_FILE
+  value: /etc/relationship-worker/kafka/token
+{{- else }}
+- name: RELATIONSHIP_WORKER_KAFKA_USERNAME
+  valueFrom:
+    secretKeyRef: {name: {{ .secret }}, key: username}
+- name: RELATIONSHIP_WORKER_KAFKA_PASSWORD_FILE
+  value: /etc/relationship-worker/kafka/password
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether there is anything to mount. */}}
+{{- define "worker.kafkaSecret" -}}
+{{- if ne .Values.kafka.securityProtocol "PLAINTEXT" }}yes{{ end -}}
 {{- end -}}
 
 {{- define "worker.environment" -}}

@@ -1,0 +1,32 @@
+"""One secured Kafka for all tests of this folder."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from relationship_worker.local.kafka import kafka_jars
+from secured.broker import SecuredKafka
+from secured.people import Desk, opened_desk
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """Started; nobody but the tests themselves has any right yet."""
+    folder = tmp_path_factory.mktemp("secured")
+    kafka = SecuredKafka(folder / "kafka", kafka_jars(lambda line: print(line, file=sys.stderr)), folder)
+    kafka.prepare()
+    try:
+        kafka.start()
+        yield kafka
+    finally:
+        kafka.stop()
+
+
+@pytest_asyncio.fixture
+async def desk(secured: SecuredKafka, database_url: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Topics' names and a database of the test's own; no topic is made, and nobody has a right to them."""
+    async with opened_desk(secured, database_url, topic_prefix, tmp_path) as made:
+        yield made
