@@ -24,7 +24,7 @@ NO_PAGES = (
 
 
 @pytest.fixture
-def shown() -> HealthPages:
+async def shown() -> HealthPages:
     return HealthPages(Health(ready_seconds=60), group="relationship-worker", roads="all")
 
 

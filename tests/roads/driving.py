@@ -323,7 +323,7 @@ def topic_prefix() -> str:
 
 @asynccontextmanager
 async def opened_road(
-    stack: Stack, database_url: str, prefix: str, folder: Path, *, partitions: int = PARTITIONS
+    stack: Stack, database_url: str, prefix: str, folder: Path, *, partitions: int = PARTITIONS, **settings: str
 ) -> AsyncIterator[Road]:
     """Topics and schema are there; no worker runs yet."""
     producer = AIOKafkaProducer(
@@ -334,6 +334,7 @@ async def opened_road(
     )
     await producer.start()
     made = Road(stack, database_url, prefix, producer, folder=folder, partitions=partitions)
+    made.settings |= settings
     try:
         await made.make_inputs()
         await made.init()

