@@ -74,7 +74,7 @@ class LongRun:
     def _begin(self) -> None:
         seed, crashes = self.seed + self._begun, None
         if self._begun % CRASHING_EVERY == CRASHING_EVERY - 1:
-            crashes = Crashes(Random(seed), CRASHES_EACH_ROUND, self.reached.copy())
+            crashes = Crashes(Random(seed), CRASHES_EACH_ROUND, everywhere=self.reached.copy())
         self._begun += 1
         here, there = _BY_ITSELF.Pipe(duplex=False)
         process = _BY_ITSELF.Process(target=_play, args=(there, seed, crashes, self.folder))
