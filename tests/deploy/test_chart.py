@@ -125,10 +125,11 @@ def test_secrets_of_postgresql_are_files_and_those_of_the_migration_are_its_own(
     )
     for kind, secret in (("Deployment", "runtime"), ("Job", "owner")):
         pod = made[kind]["spec"]["template"]["spec"]
-        [container], [volume], [mount] = pod["containers"], pod["volumes"], pod["containers"][0]["volumeMounts"]
+        [container] = pod["containers"]
+        [volume] = [one for one in pod["volumes"] if one["secret"]["secretName"] == secret]
+        [mount] = [one for one in container["volumeMounts"] if one["name"] == volume["name"]]
         given = {variable["name"]: variable.get("value") for variable in container["env"]}
-        assert volume["secret"]["secretName"] == secret
-        assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+        assert mount["readOnly"]
         assert given["RELATIONSHIP_WORKER_DATABASE_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
         assert given["RELATIONSHIP_WORKER_DATABASE_PASSWORD_FILE"] == f"{mount['mountPath']}/password"
         assert given.get("RELATIONSHIP_WORKER_DATABASE_WORKER_ROLE") == ("worker" if kind == "Job" else None)
