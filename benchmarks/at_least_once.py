@@ -1,5 +1,6 @@
 """The worker without Kafka transactions: what exactly once costs. For the benchmark alone; it keeps no promise."""
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -8,6 +9,7 @@ from relationship_worker import app, cli
 from relationship_worker.kafka import transactions
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.lanes import Lane
+from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.transactions import Place, Transactions
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, Message
 
@@ -16,12 +18,13 @@ class AtLeastOnce(Transactions):
     """Sends first, and commits the position after that."""
 
     def __init__(self, kafka: Connection, lane: Lane) -> None:
-        super().__init__(kafka, "")
+        super().__init__(kafka, lane.place)
         self._lane = lane
 
     async def open(self) -> None:
         """A producer without transactions."""
         await self.close()
+        send_our_way()
         self._producer = AIOKafkaProducer(
             **self._kafka.client_options(),
             max_batch_size=transactions.BATCH_BYTES,
@@ -34,6 +37,7 @@ class AtLeastOnce(Transactions):
         self, positions: Mapping[TopicPartition, int], *, note: str = "", places: Collection[Place] = ()
     ) -> None:
         """Nothing to begin."""
+        self._began = time.perf_counter()
         self._positions = positions
 
     async def _tell(
