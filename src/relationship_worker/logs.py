@@ -11,6 +11,7 @@ from typing import TextIO
 
 import structlog
 
+MOST_KEPT = 1_000  # of what libraries say; they have some hundred sentences
 SAME_EVERY = 10.0  # seconds between two lines of a library that say the same; without Kafka it would say fifty a second
 
 
@@ -63,6 +64,8 @@ class NowAndThen(logging.Filter):
         if now - since < SAME_EVERY:
             self._said[what] = since, left_out + 1
             return False
+        if len(self._said) >= MOST_KEPT:
+            self._said.clear()
         self._said[what] = now, 0
         record.left_out = left_out
         return True

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from relationship_worker.logs import SAME_EVERY, LibraryLine, NowAndThen
+from relationship_worker.logs import MOST_KEPT, SAME_EVERY, LibraryLine, NowAndThen
 
 
 class Clock:
@@ -38,6 +38,14 @@ def test_what_is_new_is_heard_at_once():
     assert now_and_then.filter(said("Heartbeat failed"))
     assert now_and_then.filter(said("Heartbeat session expired"))
     assert now_and_then.filter(said("Heartbeat failed", library="another"))
+
+
+def test_a_library_that_says_ever_new_sentences_takes_no_ever_growing_memory():
+    now_and_then = NowAndThen(Clock())
+
+    heard = [now_and_then.filter(said(f"Failed to write record {n}")) for n in (0, *range(MOST_KEPT + 1), 0)]
+
+    assert heard == [True, False, *[True] * MOST_KEPT, True]  # the first one was forgotten
 
 
 def test_what_a_library_puts_into_the_gaps_is_not_shown_and_its_moment_is():

@@ -37,6 +37,7 @@ _NUMBERS = {  # of operations in Kafka's protocol
     Operation.DESCRIBE: 8,
     Operation.DESCRIBE_CONFIGS: 10,
 }
+NOT_SAID = -(2**31)  # by brokers that don't tell what one may do: then what is tried says it
 _TLS_ALERT = 0x1503  # how the answer of a server begins that speaks TLS and is not spoken to in it
 
 
@@ -83,7 +84,7 @@ async def missing(kafka: Connection, role: Role, *, refused: Collection[str] = (
             if right.kind is Kind.TOPIC:
                 has = _allows_topic(seen.get(right.name), right, refused)
             elif right.kind is Kind.GROUP:
-                has = _allows(await group_operations(admin, right.name), right)
+                has = allows(await group_operations(admin, right.name), right)
             else:
                 has = await may_see_transactions(admin, right.name)
             if not has:
@@ -97,12 +98,15 @@ def _allows_topic(topic: Topic | None, right: Right, refused: Collection[str]) -
     if topic is None:  # nothing more is told of it than that
         return right.operation in (Operation.CREATE, Operation.DESCRIBE_CONFIGS)
     if topic.partitions is not None:
-        return _allows(topic.operations, right)
+        return allows(topic.operations, right)
     return right.operation is not Operation.CREATE or right.name not in refused
 
 
-def _allows(operations: int | None, right: Right) -> bool:
-    return operations is not None and bool(operations >> _NUMBERS[right.operation] & 1)
+def allows(operations: int | None, right: Right) -> bool:
+    """Whether a right is among those that a broker has told, as bits; None: nothing of it may be seen."""
+    if operations is None:
+        return False
+    return operations == NOT_SAID or bool(operations >> _NUMBERS[right.operation] & 1)
 
 
 def says(lacking: Sequence[Right]) -> str:
