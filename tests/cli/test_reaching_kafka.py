@@ -1,6 +1,10 @@
 """Settings of Kafka that make no sense together, and plain text beyond this machine, are refused in one line."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from relationship_worker import cli
@@ -8,6 +12,15 @@ from relationship_worker.reaching_kafka import kafka_by
 from relationship_worker.settings import InvalidSetting, Settings
 
 BEYOND = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092, kafka:9092"}
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """`run` writes its log to what is the standard error then, which a test replaces for its own time."""
+    handlers = logging.root.handlers[:]
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 def settings(**given: str) -> Settings:
@@ -31,6 +44,7 @@ def test_plain_text_goes_beyond_where_somebody_says_so():
     assert not kafka_by(settings(insecure="1", **BEYOND)).access.is_encrypted
 
 
+@pytest.mark.usefixtures("logs_as_before")
 @pytest.mark.parametrize(
     "command",
     [("run",), ("init",), ("shadow", "--since", "1h"), ("dead-letters", "list"), ("dead-letters", "replay", "--all")],
