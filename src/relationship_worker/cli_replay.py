@@ -54,6 +54,8 @@ class Replay:
     async def _replay(self, replaying: Replaying, which: Asked, canaries: int) -> None:
         async for some in dead_letters.find(self.kafka, self.database, which, progress=self.progress):
             todo = [case for case in some if case.is_open]
+            if which.places is not None:
+                self.outcome.dealt_with += [case.place for case in some if not case.is_open]
             if not self.outcome.all_through and canaries:
                 self.outcome.left += len(todo)
                 continue
@@ -75,6 +77,7 @@ class Replay:
         self.outcome.sent += [case.place for case in sent]
         self.outcome.failed |= {one.case.place: one.why for one in refused}
         await self._by_the_worker([case for case in found if case.hold is not None])
+        self.outcome.unwatched += len(sent) if before is None else 0
         if before is not None and sent:
             again = await went_through.not_through(self.kafka, self.database, sent, before)
             self.outcome.failed |= {case.place: NO_ANSWER for case in sent} if again is None else again

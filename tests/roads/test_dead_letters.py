@@ -125,7 +125,7 @@ async def test_an_order_is_corrected_tried_and_replayed_to_its_place_with_its_ow
     assert before["why"].startswith("invalid_data")
     assert would == {"id": place, **edited["would"]}
     assert (would["outcome"], would["answer"]["number"]) == ("answered", None)
-    assert replayed["sent"] == [place]
+    assert (replayed["sent"], replayed["unwatched"], replayed["dealt_with"]) == ([place], 0, [])
     [order] = await road.told("enriched-orders", 1)
     assert (order.cause, order.key, order.partition) == (id_, b"O-1", 2)
     assert await listed(road) == []
@@ -136,7 +136,7 @@ async def test_an_order_is_corrected_tried_and_replayed_to_its_place_with_its_ow
     [edit, replay] = shown["acts"]
     assert (edit["act"], edit["by"], edit["why"], replay["act"]) == ("edited", "kim", "ids are texts", "replayed")
     again = await command(road, "replay", place)
-    assert (again["sent"], again["failed"]) == ([], [])
+    assert (again["sent"], again["failed"], again["dealt_with"]) == ([], [], [place])
     await road.settled()
     assert len(await road.read("enriched-orders")) == 1
 

@@ -88,6 +88,10 @@ class Desk:
             raise done.exception
         return Said(done.exit_code, done.stdout, done.stderr)
 
+    async def call_apart(self, *arguments: str, **settings: str) -> Said:
+        """In a process of its own, as a command that leaves connections open where it is refused amid its start."""
+        return Said(*await self.road.command(*arguments, **settings))
+
     def connection_of(self, settings: Mapping[str, str]) -> Connection:
         """As the user with these settings reaches Kafka."""
         own = {

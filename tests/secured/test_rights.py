@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from relationship_worker.command_line import MISSING
+from relationship_worker.command_line import MISSING, NOT_THERE
 from relationship_worker.kafka.refusals import refusal
 from relationship_worker.kafka.rights import Kind, Operation, Right, Role, rights
 from relationship_worker.kafka.topics import topics_kept_longer
@@ -122,6 +122,31 @@ async def test_how_long_a_topic_keeps_its_records_can_not_be_seen_without_the_ri
     assert str(right) in (await refusal(kafka, Role.RUN, refused.value) or "")
 
 
+async def test_a_replay_needs_each_of_its_rights(desk: Desk):
+    await desk.allow_role(Role.RUN)
+    await desk.allow_role(Role.REPLAY)
+    await desk.road.init()
+    await desk.road.start(**desk.by_password("run"))
+    user = desk.by_password("replay")
+
+    for right in rights(Role.REPLAY, desk.kafka):
+        of_input = right.operation is Operation.WRITE and right.kind is Kind.TOPIC
+        topic = desk.kafka.plain(right.name) if of_input else "orders"
+        partition, offset = await desk.road.raw(topic, b"no event", [], key=b"k")
+        letter = f"{topic}:{partition}:{offset}"
+        await until("it to be set aside", partial(is_set_aside, desk, topic, partition, offset))
+        await desk.take_away("replay", right)
+
+        said = await desk.call_apart("dead-letters", "replay", letter, "--canary", "1", **user)
+
+        assert said.code == MISSING, (right, said)
+        assert str(right) in last_line(said), (right, said)
+        await desk.allow("replay", [right])
+        again = await desk.call_apart("dead-letters", "replay", letter, **user)
+        assert again.code in (0, NOT_THERE), again  # the letter was sent, then or now
+    assert await desk.road.stop() == [0]
+
+
 async def test_a_desk_needs_each_of_its_rights(desk: Desk):
     await desk.allow_role(Role.RUN)
     await desk.allow_role(Role.DESK)
@@ -163,6 +188,13 @@ async def test_an_erp_needs_each_of_its_rights(desk: Desk):
         with pytest.raises((TopicAuthorizationFailedError, GroupAuthorizationFailedError)):
             await read_as_erp(desk, topic)
         await desk.allow("erp", [right])
+
+
+async def is_set_aside(desk: Desk, topic: str, partition: int, offset: int) -> bool:
+    place = (topic, str(partition), str(offset))
+    names = ("deadletter-topic", "deadletter-partition", "deadletter-offset")
+    found = [tuple(map(told.header, names)) for told in await desk.road.read("dead-letters")]
+    return any((desk.kafka.plain(of or ""), *rest) == place for of, *rest in found)
 
 
 def lines(desk: Desk) -> list[str]:

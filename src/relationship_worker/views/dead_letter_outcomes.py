@@ -18,6 +18,8 @@ class Outcome:
     by_the_worker: list[Place] = field(default_factory=list)
     failed: dict[Place, str] = field(default_factory=dict)
     left: int = 0  # because the first ones did not go through
+    unwatched: int = 0  # of those that were sent: nobody waited for what came of them
+    dealt_with: list[Place] = field(default_factory=list)  # asked for by name, and replayed or discarded before
 
     @property
     def all_through(self) -> bool:
@@ -35,6 +37,8 @@ def show_replayed(outcome: Outcome, *, as_json: bool) -> None:
                 "by_the_worker": [str(place) for place in outcome.by_the_worker],
                 "failed": [{"id": str(place), "why": why} for place, why in outcome.failed.items()],
                 "left": outcome.left,
+                "unwatched": outcome.unwatched,
+                "dealt_with": [str(place) for place in outcome.dealt_with],
             }
         )
         return
@@ -42,6 +46,10 @@ def show_replayed(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.finished:
         page.line(f"{outcome.finished:,} sent that were begun before")
     page.line(f"{len(outcome.sent):,} sent back to where they came from")
+    if outcome.unwatched:
+        page.line("what fails again is a new dead letter: see `dead-letters list` in a moment (--canary waits for it)")
+    for place in outcome.dealt_with:
+        page.line(f"{place} was dealt with before: nothing was sent (`dead-letters show {place}` says by whom)")
     if outcome.by_the_worker:
         page.line(f"{len(outcome.by_the_worker):,} replayed by the worker: what they held back follows")
     if outcome.failed:
