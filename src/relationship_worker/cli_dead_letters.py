@@ -190,8 +190,9 @@ def replay(
     async def done(kafka: "Connection", database: "AsyncEngine") -> None:
         if which is None and (dry_run or not await replaying.unsent(database)):
             fail(WHICH, USAGE)
+        named = []
         if which is not None and which.places is not None:
-            await dead_letters.find_all(kafka, database, list(which.places), _progress("read"))
+            named = await dead_letters.find_all(kafka, database, list(which.places), _progress("read"))
         if dry_run and which is not None:
             dead_letter_outcomes.show_dry_run(
                 [one async for one in tried(kafka, database, which, _progress("tried"))], as_json=as_json
@@ -199,6 +200,7 @@ def replay(
             return
         run = Replay(kafka=kafka, database=database, person=_person(by, why), progress=_progress("replayed"))
         outcome = await run.run(which, canary=canary, unsent=unsent)
+        outcome.dealt_with = [case.place for case in named if not case.is_open]
         dead_letter_outcomes.show_replayed(outcome, as_json=as_json)
         if not outcome.all_through:
             raise typer.Exit(NOT_THERE)

@@ -54,8 +54,6 @@ class Replay:
     async def _replay(self, replaying: Replaying, which: Asked, canaries: int) -> None:
         async for some in dead_letters.find(self.kafka, self.database, which, progress=self.progress):
             todo = [case for case in some if case.is_open]
-            if which.places is not None:
-                self.outcome.dealt_with += [case.place for case in some if not case.is_open]
             if not self.outcome.all_through and canaries:
                 self.outcome.left += len(todo)
                 continue
