@@ -14,7 +14,7 @@ from secured.people import Desk, opened_desk
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The drivers leave a socket open whose handshake was refused, and say so once it is collected, in whichever test that is."""
+    """The drivers leave a socket open whose handshake was refused, and say so once it is collected, in any test."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
