@@ -17,7 +17,7 @@ NOBODY = "postgresql://nobody@127.0.0.1:1/none"  # port 1: nobody listens
 MISSING, USAGE = 3, 2  # exit codes
 MOMENTS_OF_A_START = (
     "relationship_worker.app:database",
-    "relationship_worker.app:check_schema",
+    "relationship_worker.app:check_schema_in",
     "relationship_worker.app:partition_counts",
     "relationship_worker.app:topics_kept_longer",
     "relationship_worker.kafka.subscribers:Ends.open",

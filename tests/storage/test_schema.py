@@ -12,7 +12,7 @@ from relationship_worker.storage.database import (
     WorkerTooOld,
     alone,
     check_release,
-    check_schema,
+    check_schema_in,
     migrate,
     open_database,
     rows,
@@ -28,6 +28,12 @@ async def empty_database(empty_database_url):
     engine = open_database(empty_database_url, connections=3)
     yield engine
     await engine.dispose()
+
+
+async def check_schema(database) -> None:
+    """As a start does it."""
+    async with database.connect() as tx:
+        await check_schema_in(tx)
 
 
 async def tables(database) -> set[str]:

@@ -184,15 +184,9 @@ async def check_release(tx: Tx, oldest: int = OLDEST_RELEASE) -> None:
         raise SchemaMismatch(f"this is PostgreSQL {found}, the worker needs {oldest} or newer: upgrade the server")
 
 
-async def check_schema(database: AsyncEngine) -> None:
-    """Raises SchemaMismatch where the schema is none that this worker may run on, WorkerTooOld where it is of a later release
-    that does not admit it, ConnectionLost where the database can't be asked."""
-    async with database.connect() as connection:
-        await check_schema_in(connection)
-
-
 async def check_schema_in(tx: Tx) -> None:
-    """The same, by an open transaction."""
+    """Raises SchemaMismatch where the schema is none that this worker may run on, WorkerTooOld where it is of a later release
+    that does not admit it."""
     await check_release(tx)
     wanted, found = schema_version(), await _found_version(tx)
     if found is None or found < wanted:
