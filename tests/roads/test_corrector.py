@@ -238,7 +238,7 @@ async def test_corrections_of_a_partition_are_numbered_without_gaps(database, co
 
     async with transaction(database) as tx:
         found = await rows(tx, "SELECT partition, number FROM corrections ORDER BY partition, number")
-        last = (await outbox.all_last_numbers(tx)).corrections
+        last = (await outbox.last_numbers(tx)).corrections
     assert [tuple(row) for row in found] == [(p, n) for p in range(2) for n in range(1, last[p] + 1)]
     assert last == {0: 5, 1: 5}
 

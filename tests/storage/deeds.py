@@ -90,7 +90,7 @@ async def tell(tx: Tx) -> None:
     await outbox.post_in(tx, 0, [a_message("reminders")])
     await outbox.next_messages(tx, 0, after=0, limit=10)
     await outbox.forget(tx, 0, up_to=1)
-    await outbox.all_last_numbers(tx)
+    await outbox.last_numbers(tx)
 
 
 async def answer_many(tx: Tx) -> None:

@@ -61,7 +61,7 @@ async def test_posting_nothing_numbers_nothing(database):
     await posted(database)
 
     async with transaction(database) as tx:
-        assert await last_numbers(tx) == {}
+        assert (await last_numbers(tx)).messages == {}
 
 
 async def test_a_page_begins_behind_what_was_sent(database):
@@ -80,7 +80,7 @@ async def test_what_kafka_has_is_forgotten_and_its_numbers_never_come_again(data
 
     assert await lane(database, 0) == [(4, "d")]
     async with transaction(database) as tx:
-        assert await last_numbers(tx) == {0: 4}
+        assert (await last_numbers(tx)).messages == {0: 4}
 
 
 async def test_forgetting_one_lane_leaves_the_others(database):

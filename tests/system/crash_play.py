@@ -11,13 +11,14 @@ import secrets
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from time import monotonic
 
-from roads.driving import opened_road
+from roads.driving import Road, opened_road
 from system.chaos_report import EACH_POINT, points, table
 from system.crash_points import AFTER_THE_GRACE_TIME, AS_PERIODS_PASS, IN_EPISODES, POINTS, Point
 from system.crashes import Crashes
@@ -68,9 +69,7 @@ class CrashPlay:
             print(f"seed {seed}: {episode.line()}", flush=True)
 
     async def _periods(self) -> None:
-        folder = self._made("periods")
-        async with shaken_stack() as shaken, opened_road(shaken.stack, shaken.stack.database_url, "", folder) as road:
-            road.spawn = self.forks.spawn
+        async with self._road("periods") as road:
             play = RetentionPlay(road)
             await play.open()
             while self._is_wanted(AS_PERIODS_PASS):
@@ -82,9 +81,7 @@ class CrashPlay:
             self.wrong.append(f"orders of earlier periods were told {told}")
 
     async def _parked(self) -> None:
-        folder = self._made("parked")
-        async with shaken_stack() as shaken, opened_road(shaken.stack, shaken.stack.database_url, "", folder) as road:
-            road.spawn = self.forks.spawn
+        async with self._road("parked") as road:
             play = ParkedPlay(road)
             await play.open()
             while self._is_wanted(AFTER_THE_GRACE_TIME):
@@ -95,10 +92,14 @@ class CrashPlay:
         if sorted(letters) != sorted(play.sent):
             self.wrong.append("a decision that waited in vain is not a dead letter once")
 
-    def _made(self, name: str) -> Path:
-        made = self.folder / name
-        made.mkdir()
-        return made
+    @asynccontextmanager
+    async def _road(self, name: str) -> AsyncIterator[Road]:
+        """On servers of its own, with workers that are forked."""
+        folder = self.folder / name
+        folder.mkdir()
+        async with shaken_stack() as shaken, opened_road(shaken.stack, shaken.stack.database_url, "", folder) as road:
+            road.spawn = self.forks.spawn
+            yield road
 
 
 async def _play(arguments: argparse.Namespace, seed: int, folder: Path) -> CrashPlay:

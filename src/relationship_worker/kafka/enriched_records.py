@@ -39,6 +39,10 @@ class Told(msgspec.Struct, frozen=True, gc=False):
     headers: int  # how many
     routing: bytes
 
+    def answer(self, as_of: bytes) -> str:
+        """The answer (JSON) of an order that was created then."""
+        return (self.before + as_of + self.after).decode()
+
 
 def told(before: bytes, after: bytes, headers: Sequence[tuple[str, bytes | None]]) -> Told:
     """`before` and `after`: the answer (JSON) around its `as_of`; `headers`: those by which a connector routes the order."""

@@ -383,7 +383,7 @@ def _answered(asked: Asked, ruled: Ruled) -> Answered:
         supplier_id=asked.supplier_id,
         order_id=asked.order_id,
         customer_id=asked.customer_id,
-        answer=(ruled.before + asked.as_of + ruled.after).decode(),
+        answer=ruled.answer(asked.as_of),
         partition=record.partition,
         offset=record.offset,
         record_key=record.key,

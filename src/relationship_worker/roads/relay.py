@@ -37,7 +37,7 @@ class Bell:
     async def look(self) -> int:
         """One look for all lanes; rings where there is something new. The lane's relay finds out what."""
         async with statements(self._database) as tx:
-            last = await outbox.all_last_numbers(tx)
+            last = await outbox.last_numbers(tx)
         if last != self._last:
             self._last = last
             self.ring()
@@ -80,7 +80,7 @@ class RelayRoad:
         await self.transactions.open()
         committed = await self.lane.committed()
         async with transaction(self.database) as tx:
-            last = (await outbox.last_numbers(tx)).get(self.lane.place.partition, 0)
+            last = (await outbox.last_numbers(tx)).messages.get(self.lane.place.partition, 0)
         self.told = committed or 0
         if self.told > last:
             raise StopLane(

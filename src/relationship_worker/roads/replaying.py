@@ -62,7 +62,7 @@ class Replaying:
         self._largest = {topic: await largest_record(self.kafka, topic) for topic in INPUT_TOPICS}
         committed = await self._committed()
         async with transaction(self.database) as tx:
-            last = (await outbox.last_numbers(tx)).get(outbox.REPLAYS, 0)
+            last = (await outbox.last_numbers(tx)).messages.get(outbox.REPLAYS, 0)
             begun = len(await outbox.next_messages(tx, outbox.REPLAYS, after=0, limit=BATCH_MESSAGES))
         if committed is None and begun and unsent != "send":
             if unsent != "forget":

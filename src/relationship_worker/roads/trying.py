@@ -67,8 +67,7 @@ async def _order(tx: Tx, record: FetchedRecord) -> Would:
     if told is not None:
         return {"outcome": "told again", **names, "answer": _answer(told.last)}
     [ruled] = await rule(tx, KnownFacts(), [order], caught_up=True)
-    text = ruled.before + order.as_of + ruled.after
-    return {"outcome": "answered", **names, "answer": _answer(text.decode())}
+    return {"outcome": "answered", **names, "answer": _answer(ruled.answer(order.as_of))}
 
 
 def _answer(text: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def _until_done(kafka: Connection, database: AsyncEngine, ends: dict[Topic
         return False
     lanes = (await partition_counts(kafka, kafka.outbox_topic))[kafka.outbox_topic]
     async with transaction(database) as tx:
-        last = await outbox.last_numbers(tx)
+        last = (await outbox.last_numbers(tx)).messages
     told = {TopicPartition(kafka.outbox_topic, lane): last[lane] for lane in range(lanes) if last.get(lane)}
     return await _until_committed(kafka, told)
 

@@ -80,11 +80,6 @@ async def forget(tx: Tx, lane: int, *, up_to: int) -> None:
     await run(tx, "DELETE FROM outbox WHERE lane = :lane AND number <= :up_to", {"lane": lane, "up_to": up_to})
 
 
-async def last_numbers(tx: Tx) -> dict[int, int]:
-    """The number of each lane's newest message."""
-    return {row.lane: row.last for row in await rows(tx, "SELECT lane, last FROM outbox_lanes")}
-
-
 class LastNumbers(NamedTuple):
     """The newest message of each lane of the outbox, and the newest correction of each partition of orders."""
 
@@ -92,8 +87,8 @@ class LastNumbers(NamedTuple):
     corrections: dict[int, int]
 
 
-async def all_last_numbers(tx: Tx) -> LastNumbers:
-    """All that may be new to tell, in one statement: every process asks many times a second."""
+async def last_numbers(tx: Tx) -> LastNumbers:
+    """In one statement: every process asks many times a second."""
     found = await rows(
         tx,
         """SELECT true AS message, lane, last FROM outbox_lanes
