@@ -66,6 +66,7 @@ from relationship_worker.storage.database import (
     migrate,
     open_database,
     transaction,
+    where,
 )
 from relationship_worker.storage.known_facts import KnownFacts
 from relationship_worker.storage.roles import check_worker, grant
@@ -111,10 +112,10 @@ async def init(settings: Settings) -> tuple[TopicReport, list[str]]:
     engine = database(settings)
     granted: list[str] = []
     try:
-        await _wait_for("PostgreSQL", lambda: migrate(engine), settings.start_seconds)
+        await _wait_for(where(engine), lambda: migrate(engine), settings.start_seconds)
         if settings.database_worker_role:
             granted = await _wait_for(
-                "PostgreSQL", lambda: _give_rights(engine, settings.database_worker_role), settings.start_seconds
+                where(engine), lambda: _give_rights(engine, settings.database_worker_role), settings.start_seconds
             )
     finally:
         await engine.dispose()
@@ -125,7 +126,7 @@ async def init(settings: Settings) -> tuple[TopicReport, list[str]]:
         min_insync_replicas=settings.min_insync_replicas,
     )
     report: TopicReport = await _wait_for(
-        "Kafka", _unless_refused(kafka, Role.INIT, lambda: make_topics(kafka, wanted)), settings.start_seconds
+        kafka.where, _unless_refused(kafka, Role.INIT, lambda: make_topics(kafka, wanted)), settings.start_seconds
     )
     return report, granted
 
@@ -159,11 +160,13 @@ async def run(settings: Settings, only: Only | None) -> None:
     health = Health(ready_seconds=settings.ready_seconds)
     _open_pages(settings, health, only)
     try:
-        await _wait_for("PostgreSQL", lambda: _check_database(engine), settings.start_seconds)
-        await _wait_for("Kafka", _unless_refused(kafka, Role.RUN, lambda: _check_rights(kafka)), settings.start_seconds)
-        counts = await _wait_for("Kafka", lambda: partition_counts(kafka), settings.start_seconds)
+        await _wait_for(where(engine), lambda: _check_database(engine), settings.start_seconds)
+        await _wait_for(
+            kafka.where, _unless_refused(kafka, Role.RUN, lambda: _check_rights(kafka)), settings.start_seconds
+        )
+        counts = await _wait_for(kafka.where, lambda: partition_counts(kafka), settings.start_seconds)
         for sentence in await _wait_for(
-            "Kafka", lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
+            kafka.where, lambda: topics_kept_longer(kafka, _ids_kept_days(settings)), settings.start_seconds
         ):
             log.warning("an input topic outlives its ids", says=sentence)
         await _start_again_while_kafka_goes(
@@ -468,7 +471,7 @@ async def _start_again_while_kafka_goes(
         if said is not None:
             raise CannotStart(said) from None
         kind = describe(error) if error else "no answer"
-        raise CannotStart(f"Kafka at {settings.kafka_bootstrap_servers} went away during the start ({kind})") from None
+        raise CannotStart(f"{kafka.where} went away during the start ({kind})") from None
 
 
 async def _wait_for(what: str, attempt: Callable[[], Awaitable[Any]], seconds: float) -> Any:

@@ -194,9 +194,10 @@ def replay(
         if which is not None and which.places is not None:
             named = await dead_letters.find_all(kafka, database, list(which.places), _progress("read"))
         if dry_run and which is not None:
-            dead_letter_outcomes.show_dry_run(
-                [one async for one in tried(kafka, database, which, _progress("tried"))], as_json=as_json
-            )
+            would = [one async for one in tried(kafka, database, which, _progress("tried"))]
+            dead_letter_outcomes.show_dry_run(would, as_json=as_json)
+            if any(one["outcome"] in dead_letter_outcomes.FAILS for _, one in would):
+                raise typer.Exit(NOT_THERE)
             return
         run = Replay(kafka=kafka, database=database, person=_person(by, why), progress=_progress("replayed"))
         outcome = await run.run(which, canary=canary, unsent=unsent)
@@ -318,8 +319,9 @@ def _do(
     kafka = kafka_of(now)
     role = Role.REPLAY if replays else Role.DESK
 
+    database = database_of(now, connections=2)
+
     async def done() -> None:
-        database = database_of(now, connections=2)
         try:
             async with reading(database):
                 pass  # a database that is away, or a schema of another version, is said at once
@@ -340,6 +342,6 @@ def _do(
     except KafkaError as why:
         kafka_failed(kafka, role, why)
     except ConnectionLost as why:
-        fail(f"{missing(why)} Call it again: it goes on where it was ended", MISSING)
+        fail(f"{missing(why, database)} Call it again: it goes on where it was ended", MISSING)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -44,7 +44,7 @@ def kafka_failed(kafka: "Connection", role: "Role", error: BaseException) -> NoR
     from relationship_worker.kafka.refusals import refusal
 
     said = asyncio.run(refusal(kafka, role, error))
-    away = f"Kafka at {kafka.bootstrap_servers} can't be reached ({type(error).__name__})"
+    away = f"{kafka.where} can't be reached ({type(error).__name__})"
     fail(said or f"{away}: is it running, and is the address right?", MISSING)
 
 

@@ -103,6 +103,13 @@ def test_an_unknown_type_is_a_dead_letter(type_):
     assert why_not(headers=binary_headers(type=type_.encode())) is Reason.UNKNOWN_TYPE
 
 
+def test_of_an_unknown_type_those_that_are_taken_are_said():
+    with pytest.raises(InvalidMessage) as why:
+        open_envelope(binary_headers(type=b"secret"), b"{}", ORDER_TYPES)
+
+    assert why.value.detail == "the type is none of this topic's (marketplace.order.created)"
+
+
 @pytest.mark.parametrize(
     ("type_", "types"),
     [

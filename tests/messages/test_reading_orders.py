@@ -303,6 +303,22 @@ def test_what_is_no_json_is_a_dead_letter(data):
     assert why_not(data) is Reason.INVALID_JSON
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ('{"order_id":"o-1","secret":tru}', "invalid character (byte 28)"),
+        ('{"order_id":7,"x":"secret",}', "trailing comma in object (byte 27)"),
+        ('{"order_id":"o-1","x":"secret', "it ends too early"),
+        ("", "it ends too early"),
+    ],
+)
+def test_what_is_no_json_is_said_with_its_place_and_none_of_its_text(data, says):
+    with pytest.raises(InvalidMessage) as why:
+        read(data)
+
+    assert why.value.detail == f"the value is not JSON ({says})"
+
+
 @pytest.mark.parametrize("end", ["1.", "tru", '"\\x"', '"\n"', "NaN"])
 @pytest.mark.parametrize("before", ['"order_id":7', '"x":"\\ud800"', '"order_id":"\\ud800"', '"order_id":null'])
 def test_a_document_that_is_no_json_is_said_to_be_that_before_all_else(before, end):

@@ -113,7 +113,7 @@ async def test_an_order_is_corrected_tried_and_replayed_to_its_place_with_its_ow
     id_ = await bad_order(road, "O-1", partition=2)
     [letter] = await road.told("dead-letters", 1)
     place = place_of(letter)
-    [before] = (await command(road, "replay", place, "--dry-run"))["would"]
+    [before] = (await command(road, "replay", place, "--dry-run", expect=1))["would"]
     mended = a_file(tmp_path, {"order_id": "O-1", "supplier_id": SHOP, "customer_id": "anna"})
 
     edited = await command(road, "edit", place, "--value", mended, "--why", "ids are texts", "--by", "kim")

@@ -13,7 +13,8 @@ from relationship_worker.storage.database import run, transaction
 from roads.driving import COMMAND_BOUND, ORDERS, PARTITIONS, Road
 from waiting import until
 
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"  # port 1: nobody listens
+NOBODY_AT = "127.0.0.1:1"
+NOBODY = f"postgresql://nobody@{NOBODY_AT}/none"  # port 1: nobody listens
 MISSING, USAGE = 3, 2  # exit codes
 MOMENTS_OF_A_START = (
     "relationship_worker.app:database",
@@ -35,7 +36,7 @@ async def test_a_missing_postgresql_is_one_clear_line_and_an_exit_code(road: Roa
 
     assert code == MISSING
     last = err.strip().splitlines()[-1]
-    assert last.startswith("relationship-worker: PostgreSQL can't be reached within 1 s")
+    assert last.startswith(f"relationship-worker: PostgreSQL at {NOBODY_AT} can't be reached within 1 s")
 
 
 async def test_a_postgresql_without_a_connection_left_says_what_to_look_at(road: Road, database: AsyncEngine):
@@ -60,7 +61,9 @@ async def test_a_missing_kafka_is_one_clear_line_and_an_exit_code(road: Road):
     code, _, err = await road.command("run", KAFKA_BOOTSTRAP_SERVERS=nobody, RELATIONSHIP_WORKER_START_SECONDS="1")
 
     assert code == MISSING
-    assert err.strip().splitlines()[-1].startswith("relationship-worker: Kafka can't be reached within 1 s")
+    assert (
+        err.strip().splitlines()[-1].startswith(f"relationship-worker: Kafka at {nobody} can't be reached within 1 s")
+    )
 
 
 async def test_a_missing_schema_says_what_to_run(road: Road, empty_database_url: str):

@@ -165,7 +165,7 @@ async def test_a_database_that_is_away_or_without_a_schema_is_named_in_one_line(
     empty = await desk.ask(*command, "--supplier", SHOP, "--json", DATABASE_URL=empty_database_url)
 
     assert (away.code, away.out, len(away.err.splitlines())) == (3, "", 1)
-    assert "PostgreSQL can't be reached" in away.err
+    assert "PostgreSQL at 127.0.0.1:1 can't be reached" in away.err
     assert (empty.code, empty.out, len(empty.err.splitlines())) == (3, "", 1)
     assert "run `relationship-worker init`" in empty.err
 

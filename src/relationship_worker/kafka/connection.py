@@ -27,6 +27,11 @@ class Connection:
     prefix: str = ""
     access: Access = IN_PLAIN_TEXT
 
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"Kafka at {self.bootstrap_servers}"
+
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
         return f"{self.prefix}{name}"

@@ -126,7 +126,7 @@ def _checked(
     except InvalidTime as why:
         raise InvalidMessage(Reason.INVALID_EVENT, f"time {why}") from None
     if not known_type:
-        raise InvalidMessage(Reason.UNKNOWN_TYPE, "the type is none of this topic's")
+        raise InvalidMessage(Reason.UNKNOWN_TYPE, f"the type is none of this topic's ({', '.join(sorted(types))})")
     return Envelope(id_, source, type_, at, time, data, trace)
 
 

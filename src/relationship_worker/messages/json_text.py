@@ -50,8 +50,8 @@ def read(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...])
         raise NotJson(f"is nested deeper than {MAX_DEPTH} levels") from None
     except msgspec.ValidationError:
         return _read_last_of_repeated(text, decoder, fields)
-    except msgspec.DecodeError:
-        return _read_without_surrogates(text, decoder, fields)
+    except msgspec.DecodeError as why:
+        return _read_without_surrogates(text, decoder, fields, why)
 
 
 def is_flat(text: bytes) -> bool:
@@ -71,8 +71,8 @@ def _read_last_of_repeated(text: bytes, decoder: msgspec.json.Decoder[T], fields
     """The decoder stops at the first wrong value, but a later one of the same key may be right, or no JSON at all."""
     try:
         _ANY_VALUE.decode(text)
-    except msgspec.DecodeError:
-        return _read_without_surrogates(text, decoder, fields)
+    except msgspec.DecodeError as why:
+        return _read_without_surrogates(text, decoder, fields, why)
     whole = json.loads(without_lone_surrogates(text), parse_int=_some_number, parse_float=_some_number)
     if not isinstance(whole, dict):
         raise WrongShape("is no object")
@@ -87,10 +87,12 @@ def _some_number(_: str) -> int:
     return 0
 
 
-def _read_without_surrogates(text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...]) -> T:
+def _read_without_surrogates(
+    text: bytes, decoder: msgspec.json.Decoder[T], fields: tuple[str, ...], why: msgspec.DecodeError
+) -> T:
     readable = without_lone_surrogates(text)
     if readable == text:
-        raise NotJson("is not JSON")
+        raise NotJson(f"is not JSON ({_what_and_where(why)})") from None
     return read(readable, decoder, fields)
 
 
@@ -130,6 +132,12 @@ def _check_depth(text: bytes) -> None:
                 raise NotJson(f"is nested deeper than {MAX_DEPTH} levels")
         elif first in b"]}":
             depth -= 1
+
+
+def _what_and_where(why: msgspec.DecodeError) -> str:
+    """msgspec's message: it names the byte, and holds nothing of the text."""
+    said = str(why)
+    return "it ends too early" if "truncated" in said else said.removeprefix("JSON is malformed: ")
 
 
 def _place(why: msgspec.ValidationError) -> str:

@@ -112,6 +112,12 @@ def _mode(url: URL, said: Mapping[str, str], access: Access) -> str:
     return VERIFIED if wants_tls or not may_be_plain else "disable"
 
 
+def servers_of(url: URL) -> str:
+    """host:port, and so on: what of the address may be shown."""
+    port = f":{url.port}" if url.port else ""
+    return ", ".join(host if host.startswith("/") or ":" in host else host + port for host in _hosts(url))
+
+
 def _hosts(url: URL) -> Sequence[str]:
     """Those of the address; where it has none, those that asyncpg takes: a socket of this machine, if nobody says otherwise."""
     asked = url.query.get("host", ())

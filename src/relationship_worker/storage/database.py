@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from relationship_worker.storage.access import Access, CannotEnter, Way, way, why_not
+from relationship_worker.storage.access import Access, CannotEnter, Way, servers_of, way, why_not
 
 Tx = AsyncConnection
 """An open transaction: what goes through the same one is remembered together or not at all."""
@@ -59,6 +59,11 @@ def open_database(url: str, *, connections: int, access: Access | None = None) -
     )
     _enter_by(engine, to)
     return engine
+
+
+def where(engine: AsyncEngine) -> str:
+    """For people: without user, password and name."""
+    return f"PostgreSQL at {servers_of(engine.url)}"
 
 
 def _enter_by(engine: AsyncEngine, to: Way) -> None:

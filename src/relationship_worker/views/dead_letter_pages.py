@@ -38,7 +38,7 @@ def show_list(found: dead_letters.Page, *, unsent: int, stopped: Sequence[Stoppe
         page.line("no dead letters")
     else:
         now = datetime.now(UTC)
-        widths = {"dead letter": 28, "reason": 18, "age": 5, "supplier": 10, "holds": 5, "state": 9}
+        widths = {"dead letter": 26, "reason": 20, "age": 5, "supplier": 10, "holds": 5, "state": 9}
         page.table(widths, [_cells(case, now) for case in found.cases], whole=("dead letter", "reason", "supplier"))
     if found.next:
         page.line(f"more: --after {found.next}")

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.storage.access import CannotEnter
-from relationship_worker.storage.database import ConnectionLost, SchemaMismatch, Tx, check_schema_in, run
+from relationship_worker.storage.database import ConnectionLost, SchemaMismatch, Tx, check_schema_in, run, where
 
 READ_SECONDS = 10  # a view takes milliseconds; a lock or a lost connection may take for ever
 
@@ -32,10 +32,10 @@ async def reading(database: AsyncEngine) -> AsyncIterator[Tx]:
     except SchemaMismatch as why:
         raise CannotRead(str(why)) from None
     except ConnectionLost as why:
-        raise CannotRead(missing(why)) from None
+        raise CannotRead(missing(why, database)) from None
 
 
-def missing(error: BaseException) -> str:
+def missing(error: BaseException, database: AsyncEngine) -> str:
     """Which of PostgreSQL, its schema or a right is missing. Never the error's text: drivers put rows into it."""
     if isinstance(error, CannotEnter):
         return str(error)
@@ -47,4 +47,4 @@ def missing(error: BaseException) -> str:
             "has the user the rights, and is the schema this worker's?"
         )
     kind = f"SQLSTATE {state}" if state else type(cause).__name__
-    return f"PostgreSQL can't be reached ({kind}): is it running, and is the address right?"
+    return f"{where(database)} can't be reached ({kind}): is it running, and is the address right?"
