@@ -15,7 +15,9 @@ from benchmarks.traces import collector, traced_worker
 from relationship_worker.local.stack import Stack
 
 RATE = 1_000  # orders a second where they flow
-LATENCY_WARM_UP = 60  # seconds; a Kafka that has just started compiles itself on most of a core for the first half minute
+LATENCY_WARM_UP = (
+    60  # seconds; a Kafka that has just started compiles itself on most of a core for the first half minute
+)
 ROUNDS = 3  # medians are of so many
 
 

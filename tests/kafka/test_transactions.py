@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 
 from relationship_worker.kafka.connection import Connection
@@ -125,3 +126,21 @@ async def test_a_position_of_which_no_answer_came_is_a_doubt_and_can_not_come_be
     [(_, [(_, error)])] = (await arrives()).errors
     assert error != 0
     await transactions.tell([MESSAGE])
+
+
+async def test_records_are_sent_once_the_positions_are_taken_in(kafka: Connection, opened: Open, monkeypatch):
+    """A broker that is to check both at once refuses one of them, and the client rests before it asks again."""
+    transactions = await opened()
+    send, asked = AIOKafkaConnection.send, []
+
+    def noted(connection, request, **more):
+        answer = send(connection, request, **more)
+        asked.append((type(request), answer, [kind for kind, before, _ in asked if before.done()]))
+        return answer
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", noted)
+    await begin(transactions, kafka)
+    await transactions.tell([MESSAGE])
+
+    [answered_by_then] = [done for kind, _, done in asked if issubclass(kind, ProduceRequest)]
+    assert TxnOffsetCommitRequest in answered_by_then
