@@ -5,6 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PEERS_STAMP := .venv-peers/.installed
 HELM := .tools/bin/helm
+PROMTOOL := .tools/bin/promtool
 SUPPLY := .tools/supply
 SUPPLY_STAMP := $(SUPPLY)/.installed
 
@@ -26,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	@$(BIN)/relationship-worker demo
 
-test: lint $(HELM) $(SUPPLY_STAMP)
+test: lint $(HELM) $(PROMTOOL) $(SUPPLY_STAMP)
 	@$(BIN)/python -m pytest
 
 # Faults of every kind amid played traffic, and workers that end at each step of their work. SEED repeats a run.
@@ -56,13 +57,22 @@ lint: install
 	@$(BIN)/lint-imports --no-cache
 
 # Tools of the tests: what audits and lists packages, and Helm for the chart, built from its sources with the Go that is here, or else with one from a wheel.
-tools: $(HELM) $(SUPPLY_STAMP)
+tools: $(HELM) $(PROMTOOL) $(SUPPLY_STAMP)
 $(HELM): deploy/tools/go.mod deploy/tools/go.sum
 	@echo "building helm: some 150 modules, 2 minutes, once"
 	@command -v go >/dev/null || { $(PYTHON) -m venv --clear .tools/venv && .tools/venv/bin/python -m pip install --quiet \
 		--disable-pip-version-check --require-hashes -r deploy/tools/requirements.lock; }
 	@PATH="$$PATH:$(CURDIR)/.tools/venv/bin" GOTOOLCHAIN=local GOFLAGS=-mod=readonly \
 		go build -C deploy/tools -trimpath -ldflags "-s -w" -o $(CURDIR)/$(HELM) helm.sh/helm/v3/cmd/helm
+
+# The one that is here, or else the one of Debian's package, which needs nothing beside itself and is not installed.
+$(PROMTOOL):
+	@mkdir -p $(dir $@) .tools/prometheus
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; \
+	else cd .tools/prometheus && echo "fetching promtool from Debian's package prometheus" && \
+		{ apt-get download --quiet --quiet prometheus 2>/dev/null || { apt-get update --quiet --quiet && apt-get download prometheus; }; } && \
+		dpkg --extract prometheus_*.deb . && cp usr/bin/promtool ../bin/ && cd .. && rm -r prometheus; \
+	fi || { echo "promtool is needed, which comes with Prometheus: install that, and call make again"; exit 1; }
 
 # Known vulnerabilities of every package that a lock names. Needs the network; a lock that could not be audited is no pass.
 audit: $(SUPPLY_STAMP)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import yaml
 
 from deploy.queries import mistakes, samples
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+PROJECT = Path(__file__).parents[2]
+DEPLOY = PROJECT / "deploy"
+PROMTOOL = PROJECT / ".tools" / "bin" / "promtool"
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -25,6 +28,29 @@ def queries_of_the_dashboard() -> list[str]:
 
 def sections_of_the_runbook() -> list[str]:
     return re.findall(r"^### (\w+)$", (DEPLOY / "runbook.md").read_text("utf-8"), re.MULTILINE)
+
+
+def promtool(*arguments: str, folder: Path = DEPLOY / "prometheus") -> subprocess.CompletedProcess[str]:
+    assert PROMTOOL.exists(), "promtool is missing: make tools"
+    return subprocess.run([PROMTOOL, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [("check", "config", "prometheus.yaml"), ("check", "rules", "alerts.yaml"), ("test", "rules", "alerts.test.yaml")],
+)
+def test_promtool_is_content(asked: tuple[str, ...]):
+    ended = promtool(*asked)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_promtool_sees_an_alert_that_would_fire_too_late(tmp_path: Path):
+    for name in ("alerts.yaml", "alerts.test.yaml"):
+        text = (DEPLOY / "prometheus" / name).read_text("utf-8")
+        (tmp_path / name).write_text(re.sub(r"for: \d+m", "for: 9h", text) if name == "alerts.yaml" else text, "utf-8")
+
+    assert promtool("test", "rules", "alerts.test.yaml", folder=tmp_path).returncode != 0
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
@@ -43,7 +69,7 @@ def test_every_alert_has_its_section_in_the_runbook_and_every_section_its_alert(
 
 
 def test_every_alert_has_series_on_which_it_fires_and_some_on_which_it_does_not():
-    """By hand: `promtool test rules alerts.test.yaml`, in deploy/prometheus."""
+    """promtool holds the alerts against these series: see `test_promtool_is_content`."""
     groups = yaml.safe_load((DEPLOY / "prometheus" / "alerts.test.yaml").read_text("utf-8"))["tests"]
     cases = [case for group in groups for case in group["alert_rule_test"]]
     fires = {case["alertname"]: case["exp_alerts"][0] for case in cases if case["exp_alerts"]}
