@@ -38,10 +38,14 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
 
 
+def template(*values: str, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
+    given = [argument for value in values for argument in ("--set", value)]
+    return helm("template", "w", str(chart), "--kube-version", OLDEST, *given)
+
+
 def rendered(*values: str, chart: Path = CHART) -> dict[str, dict[str, Any]]:
     """What the chart makes, by kind."""
-    given = [argument for value in values for argument in ("--set", value)]
-    ended = helm("template", "w", str(chart), "--kube-version", OLDEST, *given)
+    ended = template(*values, chart=chart)
     assert ended.returncode == 0, ended.stderr
     documents = [document for document in yaml.safe_load_all(ended.stdout) if document]
     assert len({document["kind"] for document in documents}) == len(documents)
@@ -104,12 +108,41 @@ def test_what_it_makes_for_operators_fits_their_definitions():
         assert mistakes(made[kind]) == []
 
 
+def test_keda_reaches_kafka_as_the_worker_does():
+    made = rendered(*EVERYTHING)
+
+    for trigger in made["ScaledObject"]["spec"]["triggers"]:
+        assert (trigger["metadata"]["tls"], trigger["metadata"]["sasl"]) == ("enable", "scram_sha512")
+        assert trigger["authenticationRef"]["name"] == made["TriggerAuthentication"]["metadata"]["name"]
+    given = {ref["parameter"]: ref["key"] for ref in made["TriggerAuthentication"]["spec"]["secretTargetRef"]}
+    files = {"ca": "ca.crt", "cert": "tls.crt", "key": "tls.key"}
+    assert given == {**files, "username": "username", "password": "password"}
+
+
+def test_keda_needs_nothing_where_kafka_asks_for_nothing():
+    made = rendered("autoscaling.enabled=true", "kafka.securityProtocol=PLAINTEXT", "kafka.saslMechanism=")
+
+    assert "TriggerAuthentication" not in made
+    assert all("authenticationRef" not in trigger for trigger in made["ScaledObject"]["spec"]["triggers"])
+    assert mistakes(made["ScaledObject"]) == []
+
+
+def test_keda_and_a_token_file_do_not_go_together_unless_it_is_told_how():
+    by_token = ("autoscaling.enabled=true", "kafka.saslMechanism=OAUTHBEARER")
+    made = rendered(*by_token, "autoscaling.authenticationName=ours")
+
+    assert "autoscaling.authenticationName" in template(*by_token).stderr
+    assert "TriggerAuthentication" not in made
+    assert {t["authenticationRef"]["name"] for t in made["ScaledObject"]["spec"]["triggers"]} == {"ours"}
+
+
 @pytest.mark.parametrize(
     ("kind", "was", "is_"),
     [
         ("ServiceMonitor", "endpoints", "endpoint"),
         ("PrometheusRule", "expr", "query"),
         ("ScaledObject", "maxReplicaCount", "maxReplicas"),
+        ("TriggerAuthentication", "parameter", "parametre"),
     ],
 )
 def test_a_field_that_an_operator_does_not_know_is_seen(kind: str, was: str, is_: str):
