@@ -98,8 +98,10 @@ class RelayRoad:
             await rung.wait(LOOK_AGAIN)
             return 0
         last = waiting[-1][0]
-        await self.transactions.begin({self.lane.place: last})
-        await self.transactions.tell([(message, message.partition or 0) for _, message in waiting])
+        placed = [(message, message.partition or 0) for _, message in waiting]
+        places = {(message.topic, partition) for message, partition in placed}
+        await self.transactions.begin({self.lane.place: last}, places=places)
+        await self.transactions.tell(placed)
         self.told = last
         async with transaction(self.database) as tx:
             await outbox.forget(tx, lane, up_to=last)
