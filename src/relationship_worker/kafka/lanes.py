@@ -14,6 +14,7 @@ from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Un
 
 MOST_IN_A_LANE = 16 * 1024 * 1024  # bytes of memory that wait in a lane: some batches ahead
 COMMIT_SECONDS = 5  # the client by itself waits for a group's coordinator as long as there is none
+COMMIT_AGAIN_SECONDS = 1  # after a commit that failed, where no next batch brings another
 IDLE_TICK = 0.05  # seconds; how soon a position moves over transaction markers, which nobody delivers
 TRIES = 3  # of one record on which the worker itself fails, before it is given up
 
@@ -64,6 +65,7 @@ class Lane:
         self._one_by_one_until = 0  # behind the batch on which the worker failed
         self._last = range(0)  # offsets of the batch in hand
         self._failures: dict[int, int] = {}
+        self._commit_failed_at: float | None = None
         self._done = 0  # behind the last batch that is committed
         self._in_hand_since: int | None = None  # timestamp of the first record of the batch in hand
         self.stopped: str | None = None  # why the lane stands still until somebody acts
@@ -251,10 +253,18 @@ class Lane:
         return int(first[self.place]), int(end[self.place])
 
     async def commit(self, position: int) -> None:
-        """Tell the group, for lag tools, how far the lane is. Best effort: the truth lies elsewhere."""
+        """Tell the group, for lag tools, how far the lane is. The truth lies elsewhere, so that nobody waits for a Kafka that
+        is away: then it is to be told again, see `owes_commit`."""
+        self._commit_failed_at = time.monotonic()
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(COMMIT_SECONDS):
                 await self._consumer.commit({self.place: position})
+            self._commit_failed_at = None
+
+    def owes_commit(self) -> bool:
+        """True where the group does not know how far the lane is, and may be told again by now."""
+        failed_at = self._commit_failed_at
+        return failed_at is not None and time.monotonic() > failed_at + COMMIT_AGAIN_SECONDS
 
     def _pause(self) -> None:
         self._paused = True

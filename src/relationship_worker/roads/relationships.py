@@ -69,7 +69,7 @@ class RelationshipsRoad:
 
     async def run_once(self) -> int:
         """Decide what has piled up, in one PostgreSQL transaction with the position. Done again, it finds itself done."""
-        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES)
+        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self.lane.owes_commit)
         if batch is None:
             return 0
         since = time.time_ns()
