@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from relationship_worker.kafka.fetched_records import Fetched, FetchedRecord, Unreadable
+from relationship_worker.kafka.group_positions import committed
 
 MOST_IN_A_LANE = 16 * 1024 * 1024  # bytes of memory that wait in a lane: some batches ahead
 COMMIT_SECONDS = 5  # the client by itself waits for a group's coordinator as long as there is none
@@ -239,8 +240,8 @@ class Lane:
 
     async def committed(self) -> int | None:
         """The group's committed position; None where there is none."""
-        position = await self._consumer.committed(self.place)
-        return None if position is None else int(position)
+        found = (await committed(self._consumer, self._consumer._group_id, [self.place])).get(self.place)
+        return None if found is None else int(found.offset)
 
     async def set_position(self, position: int) -> None:
         """Commit the group's first position on the partition. Raises KafkaError."""

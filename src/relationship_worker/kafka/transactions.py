@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
@@ -15,6 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker import metrics
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.group_positions import committed_now
 from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.record_batch import batches, record
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, OUTPUT_TOPICS, Message
@@ -101,13 +101,8 @@ class Transactions:
 
         Kafka keeps it as the position's metadata. Whoever sets a position by hand removes it.
         """
-        admin = AIOKafkaAdminClient(**self._kafka.client_options())
-        await admin.start()
-        try:
-            committed = await admin.list_consumer_group_offsets(self._kafka.group, partitions=[place])
-        finally:
-            await admin.close()
-        return committed[place].metadata or "" if place in committed else ""
+        committed = await committed_now(self._kafka, self._kafka.group, place)
+        return (committed.metadata or "") if committed is not None else ""
 
     async def begin(
         self, positions: Mapping[TopicPartition, int], *, note: str = "", places: Collection[Place] = ()

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.group_positions import committed_now
 from relationship_worker.kafka.topics import largest_record
 from relationship_worker.kafka.transactions import Transactions
 from relationship_worker.messages.dead_letters import size_of
@@ -118,14 +118,8 @@ class Replaying:
         self.told = last
 
     async def _committed(self) -> int | None:
-        admin = AIOKafkaAdminClient(**self.kafka.client_options())
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(self._group.group, partitions=[self._progress])
-        finally:
-            await admin.close()
-        offset = found[self._progress].offset if self._progress in found else -1
-        return int(offset) if offset >= 0 else None
+        found = await committed_now(self.kafka, self._group.group, self._progress)
+        return None if found is None else int(found.offset)
 
 
 async def unsent(database: AsyncEngine) -> int:

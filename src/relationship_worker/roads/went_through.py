@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.group_positions import committed
 from relationship_worker.kafka.set_aside import letters
 from relationship_worker.kafka.topics import partition_counts
 from relationship_worker.messages.dead_letters import Place
@@ -74,7 +75,7 @@ async def _until_committed(kafka: Connection, ends: dict[TopicPartition, int]) -
     try:
         patience = asyncio.get_running_loop().time() + WAIT_SECONDS
         while asyncio.get_running_loop().time() < patience:
-            found = await admin.list_consumer_group_offsets(kafka.group, partitions=list(ends)) if ends else {}
+            found = await committed(admin, kafka.group, list(ends)) if ends else {}
             if all(place in found and found[place].offset >= end for place, end in ends.items()):
                 return True
             await asyncio.sleep(STEP_SECONDS)
