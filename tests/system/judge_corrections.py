@@ -60,16 +60,16 @@ def judge_corrections(outputs: dict[OrderId, list[Told]], firsts: dict[OrderId, 
 
 
 def _differences_from(course: Course, corrections: list[Told]) -> list[Difference]:
+    """A request that a rule decides brings two facts, and may correct an order twice: what is told comes in their order."""
     differences = []
-    found: dict[tuple[str, str], Told] = {}
+    found: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for told in corrections:
-        if told.cause in found:
-            differences.append(_of(Kind.DUPLICATE, f"{told.place}: stands at {found[told.cause].place} already"))
-        else:
-            found[told.cause] = told
+        found[told.cause].append(told)
+    first = {cause: some[0] for cause, some in found.items()}
     last: Told | None = None
     for correction in course.corrections:
-        one = found.pop((correction.cause.source, correction.cause.id), None)
+        left = found[correction.cause.source, correction.cause.id]
+        one = left.pop(0) if left else None
         if one is None:
             what = f"correction of {correction.subject} of {correction.supplier_id}, caused by {correction.cause.id}"
             differences.append(_of(Kind.LOST, what))
@@ -78,10 +78,13 @@ def _differences_from(course: Course, corrections: list[Told]) -> list[Differenc
         if last is not None and one.record.offset < last.record.offset:
             differences.append(_of(Kind.REORDERED, f"{one.place}: comes before {last.place}, which it corrects"))
         last = one
-    return differences + [
-        _of(Kind.GHOST, f"{told.place}: {told.data.get('order_id')!r} corrected by {told.cause}")
-        for told in found.values()
-    ]
+    return differences + [_too_much(told, first[told.cause]) for some in found.values() for told in some]
+
+
+def _too_much(told: Told, first: Told) -> Difference:
+    if told is not first:
+        return _of(Kind.DUPLICATE, f"{told.place}: stands at {first.place} already")
+    return _of(Kind.GHOST, f"{told.place}: {told.data.get('order_id')!r} corrected by {told.cause}")
 
 
 def _judge_one(correction: Correction, told: Told) -> list[Difference]:

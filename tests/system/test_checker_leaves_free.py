@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import replace
+from typing import TypeGuard
 
 from model.corrections import AnsweredOrder
-from system.expectations import expectations
+from model.records import Correction, Expected
+from system.differences import Kind
+from system.expectations import Expectations, expectations
 from system.rendering import rendered_answer, rendered_reading
 from system.scenario import scenario
 from system.spoilt.history import NOW, SMALL, History
@@ -52,6 +55,29 @@ def test_an_order_that_travels_beside_facts_may_have_known_all_of_them() -> None
     knew_all = {id_: courses_of(order)[-1] for id_, order in orders.items()}
     assert knew_all == {id_: courses_of(order)[0] for id_, order in late_orders.items()}
     assert sum(len(set(map(str, courses_of(order)))) > 1 for order in orders.values()) >= 20
+
+
+def test_an_order_may_be_corrected_twice_by_one_request_that_a_rule_decides() -> None:
+    """By what the request brings, and by what the rule makes of it: once each."""
+    expected = expectations(scenario(6, NOW, SMALL))
+    at, once = next((at, one) for at, one in enumerate(expected.told) if is_the_only_correction(expected, one))
+    again = replace(once, previous=once.answer, answer=replace(once.answer, number=f"{once.answer.number}-2"))
+    for course in expected.model.orders[once.supplier_id, once.order_id].courses:
+        course.corrections.append(again)
+    expected.told.insert(at + 1, again)
+
+    twice = History(expected, rendered_reading(expected))
+    assert twice.judged().report() == "no differences"
+
+    twice.records.remove(twice.corrected(once))  # what is left of the two is told in place of the first
+    assert {one.kind for one in twice.judged().differences} == {Kind.LOST, Kind.WRONG_VALUE}
+
+
+def is_the_only_correction(expected: Expectations, told: Expected) -> TypeGuard[Correction]:
+    """Of an order that could not go on otherwise."""
+    if not isinstance(told, Correction):
+        return False
+    return [course.corrections for course in expected.model.orders[told.supplier_id, told.order_id].courses] == [[told]]
 
 
 def courses_of(answered: AnsweredOrder) -> list[list[object]]:
