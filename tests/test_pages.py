@@ -1,7 +1,7 @@
 """The pages change nothing: nobody needs a token for them, because there is nothing that one would allow."""
 
 import http.client
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -24,8 +24,11 @@ NO_PAGES = (
 
 
 @pytest.fixture
-async def shown() -> HealthPages:
-    return HealthPages(Health(ready_seconds=60), group="relationship-worker", roads="all")
+async def shown() -> AsyncIterator[HealthPages]:
+    """Closed at the end: health that listens to a loop that is over ends the process, here that of all tests."""
+    health = Health(ready_seconds=60)
+    yield HealthPages(health, group="relationship-worker", roads="all")
+    health.close()
 
 
 @pytest.fixture

@@ -60,4 +60,4 @@ def test_a_database_that_is_away_is_said_in_one_line():
     code, line = said("list")
 
     assert code == cli.MISSING
-    assert "PostgreSQL can't be reached" in line
+    assert "PostgreSQL at 127.0.0.1:1 can't be reached" in line
