@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError, NoError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata
@@ -37,7 +37,7 @@ async def committed(
         try:
             return await _asked(client._client, group, places)
         except KafkaError as why:
-            if not why.retriable or time.monotonic() > end or client._closed:
+            if not why.retriable or time.monotonic() > end:
                 raise
         await asyncio.sleep(PAUSE)
 
@@ -58,7 +58,7 @@ async def _asked(client: AIOKafkaClient, group: str, places: Collection[TopicPar
         partitions[place.topic].append(place.partition)
     coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
     request = OffsetFetchRequest(group, list(partitions.items()))
-    answer = await client.send(coordinator, request)  # by the other connection it would wait behind a rebalance
+    answer = await client.send(coordinator, request, group=ConnectionGroup.COORDINATION)
     _raise_for(answer.error_code, group)
     found: Committed = {}
     for topic, told in answer.topics:
