@@ -179,7 +179,7 @@ def replay(
 ) -> None:
     """Send dead letters back to where they came from, in order, each once; called again it goes on where it was ended."""
     from relationship_worker.cli_replay import Replay, tried
-    from relationship_worker.roads import replaying
+    from relationship_worker.roads import replaying, trying
     from relationship_worker.views import dead_letter_outcomes, dead_letters
 
     if unsent not in (None, "send", "forget"):
@@ -196,7 +196,7 @@ def replay(
         if dry_run and which is not None:
             would = [one async for one in tried(kafka, database, which, _progress("tried"))]
             dead_letter_outcomes.show_dry_run(would, as_json=as_json)
-            if any(one["outcome"] in dead_letter_outcomes.FAILS for _, one in would):
+            if any(one["outcome"] in trying.FAILS for _, one in would):
                 raise typer.Exit(NOT_THERE)
             return
         run = Replay(kafka=kafka, database=database, person=_person(by, why), progress=_progress("replayed"))

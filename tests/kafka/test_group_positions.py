@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
@@ -14,18 +13,6 @@ from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.group_positions import committed, committed_now
 
 LOADING, MOVED, REFUSED = 14, 16, 30  # error codes of https://kafka.apache.org/protocol.html
-
-
-@pytest_asyncio.fixture
-async def kafka(stack, topic_prefix: str) -> Connection:
-    made = Connection(
-        bootstrap_servers=stack.kafka_bootstrap_servers, group=f"{topic_prefix}group", prefix=topic_prefix
-    )
-    admin = AIOKafkaAdminClient(**made.client_options())
-    await admin.start()
-    await admin.create_topics([NewTopic(made.topic("in"), 2, 1)])
-    await admin.close()
-    return made
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.produce import ProduceRequest
@@ -16,20 +15,6 @@ from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.transactions import Doubt, FencedOff, Transactions
 from relationship_worker.messages.outgoing import Message
 from waiting import until
-
-
-@pytest_asyncio.fixture
-async def kafka(stack, topic_prefix: str) -> Connection:
-    """Two topics of the test's own."""
-    made = Connection(
-        bootstrap_servers=stack.kafka_bootstrap_servers, group=f"{topic_prefix}group", prefix=topic_prefix
-    )
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(made.topic(name), 1, 1) for name in ("in", "out")])
-    await admin.close()
-    return made
-
 
 Open = Callable[[], Awaitable[Transactions]]
 

@@ -25,20 +25,23 @@ from relationship_worker.storage.known_facts import KnownFacts
 Would = dict[str, Any]
 """`outcome` and what belongs to it."""
 
+AGAIN, IMPOSSIBLE = "dead letter again", "impossible"
+FAILS = (AGAIN, IMPOSSIBLE)  # outcomes by which nothing is gained
+
 
 async def would_make(kafka: Connection, database: AsyncEngine, case: Case) -> Would:
     """What the letter would make if it were replayed now, by itself. Changes nothing."""
     if case.lacks_value:
-        return {"outcome": "impossible", "why": "its value was left out or erased"}
+        return {"outcome": IMPOSSIBLE, "why": "its value was left out or erased"}
     async with database.connect() as tx:  # never committed
         try:
             return await _tried(tx, kafka, case)
         except InvalidMessage as why:
-            return {"outcome": "dead letter again", "why": str(why)}
+            return {"outcome": AGAIN, "why": str(why)}
         except Exception as error:
             if not is_own_fault(error):
                 raise
-            return {"outcome": "dead letter again", "why": f"the worker fails on it ({describe(error)})"}
+            return {"outcome": AGAIN, "why": f"the worker fails on it ({describe(error)})"}
         finally:
             await tx.rollback()
 

@@ -92,9 +92,6 @@ def show_edited(case: Case, would: dict[str, Any], *, as_json: bool) -> None:
     page.print()
 
 
-FAILS = ("dead letter again", "impossible")  # outcomes by which nothing is gained
-
-
 def show_dry_run(tried: Sequence[tuple[Case, dict[str, Any]]], *, as_json: bool) -> None:
     """Print what a replay would make, letter by letter."""
     if as_json:
