@@ -64,7 +64,7 @@ class CrashPlay:
             planned = await asyncio.to_thread(plan, seed, SIZE, crashes=crashes)
             played = await played_on_own_servers(planned, self.folder, self.forks.spawn)
             seconds = monotonic() - began
-            episode = await asyncio.to_thread(judged_episode, planned, played, Counter[int](), seconds)
+            episode = await asyncio.to_thread(judged_episode, planned, played, Counter[int](), seconds, self.folder)
             self.episodes.append(episode)
             print(f"seed {seed}: {episode.line()}", flush=True)
 

@@ -12,6 +12,7 @@ from roads.driving import Spawn, opened_road, spawned
 from system.blows import Fault, spread
 from system.crashes import Crashes
 from system.expectations import Expectations, expectations
+from system.kept_records import keep
 from system.network_faults import TAKEN
 from system.play import judged, report
 from system.player import Played, play
@@ -99,7 +100,7 @@ def play_side_by_side(planned: Sequence[Planned], folder: Path) -> list[Episode]
     before = [one.crashes.reached.copy() if one.crashes else Counter[int]() for one in planned]
     played = asyncio.run(_played(planned, folder))
     seconds = monotonic() - began
-    return [judged_episode(*each, seconds) for each in zip(planned, played, before, strict=True)]
+    return [judged_episode(*each, seconds, folder) for each in zip(planned, played, before, strict=True)]
 
 
 async def _played(planned: Sequence[Planned], folder: Path) -> list[Played]:
@@ -135,8 +136,10 @@ def _folder_of(folder: Path, planned: Planned) -> Path:
     return own
 
 
-def judged_episode(planned: Planned, played: Played, reached_before: Counter[int], seconds: float) -> Episode:
-    """What the checker says; where something is wrong, all of it is shown."""
+def judged_episode(
+    planned: Planned, played: Played, reached_before: Counter[int], seconds: float, folder: Path
+) -> Episode:
+    """What the checker says; where something is wrong, all of it is shown, and what was read is kept beside the logs."""
     verdict = judged(planned.expected, played)
     rounds = planned.expected.plan.rounds[: played.rounds]
     episode = Episode(
@@ -155,5 +158,6 @@ def judged_episode(planned: Planned, played: Played, reached_before: Counter[int
         readers_waited=_waited(played),
     )
     if episode.is_wrong:
-        print(f"seed {planned.seed}:\n{report(verdict, played)}", flush=True)
+        kept = keep(played.reading, _folder_of(folder, planned))
+        print(f"seed {planned.seed}:\n{report(verdict, played)}\nwhat was read is in {kept}", flush=True)
     return episode
