@@ -19,7 +19,7 @@ $KAFKA_ACLS --add --allow-principal "$INIT" --operation DescribeConfigs --topic 
 # `run`
 $KAFKA_ACLS --add --allow-principal "$RUN" --operation DescribeConfigs --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders'
 $KAFKA_ACLS --add --allow-principal "$RUN" --operation Read --group 'relationship-worker'
-$KAFKA_ACLS --add --allow-principal "$RUN" --operation Read --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders' --topic 'relationship-worker.outbox'
+$KAFKA_ACLS --add --allow-principal "$RUN" --operation Read --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders' --topic 'relationship-worker.outbox' --topic 'enriched-orders' --topic 'relationship-events' --topic 'reminders' --topic 'dead-letters'
 $KAFKA_ACLS --add --allow-principal "$RUN" --operation Write --topic 'enriched-orders' --topic 'relationship-events' --topic 'reminders' --topic 'dead-letters'
 $KAFKA_ACLS --add --allow-principal "$RUN" --operation Write --resource-pattern-type prefixed --transactional-id 'relationship-worker.orders.' --transactional-id 'relationship-worker.relationship-worker.outbox.'
 
@@ -28,7 +28,7 @@ $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Describe --group 'rela
 $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Describe --topic 'relationship-worker.outbox'
 $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation DescribeConfigs --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders'
 $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Read --group 'relationship-worker.dead-letters'
-$KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Read --topic 'dead-letters'
+$KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Read --topic 'dead-letters' --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders'
 $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Write --topic 'connection-requests' --topic 'relationship-decisions' --topic 'orders'
 $KAFKA_ACLS --add --allow-principal "$REPLAY" --operation Write --resource-pattern-type prefixed --transactional-id 'relationship-worker.dead-letters.'
 

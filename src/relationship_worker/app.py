@@ -45,7 +45,7 @@ from relationship_worker.kafka.topics import (
     topics_kept_longer,
 )
 from relationship_worker.kafka.transactions import Transactions
-from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
+from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, OUTPUT_TOPICS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
 from relationship_worker.reaching_kafka import kafka_by
 from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention, silence
@@ -343,7 +343,7 @@ class Worker:
 
     def _transactions(self, lane: Lane) -> Transactions:
         """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""
-        return Transactions(self._kafka, lane.place)
+        return Transactions(self._kafka, lane.place, writes_to=OUTPUT_TOPICS)
 
     async def _start_clocks(self) -> None:
         surveyor = Surveyor(self._subscription, self._ends, self._database, self._kafka.outbox_topic)

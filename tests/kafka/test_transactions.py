@@ -25,7 +25,7 @@ async def opened(kafka: Connection) -> AsyncIterator[Open]:
     all_of_them: list[Transactions] = []
 
     async def open_() -> Transactions:
-        made = Transactions(kafka, TopicPartition(kafka.topic("in"), 0))
+        made = Transactions(kafka, TopicPartition(kafka.topic("in"), 0), writes_to=["out"])
         all_of_them.append(made)
         await made.open()
         return made

@@ -56,6 +56,14 @@ class WithACancelledClient(Counted):
             await waited_for
 
 
+class NeverOpen(Counted):
+    """What it waits for does not come: an answer behind a rebalance, or from a Kafka that is away."""
+
+    async def open(self) -> None:
+        await super().open()
+        await asyncio.get_running_loop().create_future()
+
+
 async def nothing_refused(error: BaseException) -> str | None:
     """Kafka lets this user do all."""
     return None
@@ -70,6 +78,20 @@ async def test_what_a_client_cancels_by_itself_ends_no_lane(lane: Lane):
     await asyncio.wait_for(running, 5)
 
     assert (road.opened, road.closed) == (2, 1)
+
+
+async def test_a_lane_that_closes_while_it_opens_lets_nobody_wait(lane: Lane):
+    road = NeverOpen(lane)
+    running = asyncio.create_task(keep_running(lane, road, asyncio.Semaphore(1), nothing_refused))
+
+    async def opens() -> bool:
+        return road.opened == 1
+
+    await until("the road to open", opens)
+    lane.close()
+    await asyncio.wait_for(running, 5)
+
+    assert (road.worked, road.closed) == (0, 1)
 
 
 async def test_a_lane_that_is_cut_off_ends(lane: Lane):

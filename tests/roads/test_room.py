@@ -102,7 +102,7 @@ async def test_a_batch_that_still_waits_when_its_lane_closes_is_left_to_the_next
     database = open_database(stack.database_url, connections=1)
     road = OrdersRoad(
         lane=lane,
-        transactions=Transactions(kafka, place),
+        transactions=Transactions(kafka, place, writes_to=[]),
         kafka=kafka,
         database=database,
         ends=Ends(kafka, []),

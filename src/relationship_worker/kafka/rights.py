@@ -16,6 +16,7 @@ from relationship_worker.messages.outgoing import (
 )
 
 ERP_GROUPS = "erp-"  # how the groups of an ERP's readers begin
+TO_LOOK_BACK = "to see that Kafka has ended the last transaction"
 
 
 class Role(StrEnum):
@@ -82,6 +83,7 @@ def _of_run(kafka: Connection) -> list[Right]:
         *(_topic(Operation.DESCRIBE_CONFIGS, name, "to see how long it keeps its records") for name in inputs),
         _topic(Operation.READ, kafka.outbox_topic, "to share the outbox out and to commit how far it was told"),
         *(_topic(Operation.WRITE, kafka.topic(name), "to tell what came out") for name in OUTPUT_TOPICS),
+        *(_topic(Operation.READ, kafka.topic(name), TO_LOOK_BACK) for name in OUTPUT_TOPICS),
         Right(Operation.READ, Kind.GROUP, kafka.group, "to share the partitions out and to commit positions"),
         *(
             _transactions(f"{kafka.group}.{topic}.", what_for)
@@ -99,6 +101,7 @@ def _of_replay(kafka: Connection) -> list[Right]:
     return [
         _topic(Operation.READ, kafka.topic(DEAD_LETTERS), "to read dead letters and to commit what was sent"),
         *(_topic(Operation.WRITE, name, "to send dead letters back") for name in inputs),
+        *(_topic(Operation.READ, name, TO_LOOK_BACK) for name in inputs),
         *(_topic(Operation.DESCRIBE_CONFIGS, name, "to see how large a record it takes") for name in inputs),
         Right(Operation.READ, Kind.GROUP, group, "to commit what was sent"),
         _transactions(f"{group}.", "to send each exactly once"),

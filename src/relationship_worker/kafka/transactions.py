@@ -6,18 +6,23 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.conn import CloseReason
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer import sender
 from aiokafka.protocol.transaction import EndTxnRequest, TxnOffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker import metrics
+from relationship_worker.kafka import lost_markers
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.group_positions import committed_now
 from relationship_worker.kafka.produce_requests import send_our_way
 from relationship_worker.kafka.record_batch import batches, record
 from relationship_worker.messages.outgoing import MAX_MESSAGE_BYTES, OUTPUT_TOPICS, Message
+
+log = structlog.get_logger()
 
 BATCH_BYTES = 4 * 1024 * 1024  # one produce request; smaller ones cost a round trip each, one after the other
 ALONE = 0  # bytes beside a record: other teams' topics may take no larger batch than their largest record
@@ -54,19 +59,39 @@ class FencedOff(Doubt):
 class Transactions:
     """A transactional producer under an id that its partition alone uses: whoever opens it fences the former owner."""
 
-    def __init__(self, kafka: Connection, place: TopicPartition) -> None:
-        """`place`: the partition whose records, or whose lane of the outbox, it answers for."""
+    def __init__(self, kafka: Connection, place: TopicPartition, *, writes_to: Collection[str]) -> None:
+        """`place`: the partition whose records, or whose lane of the outbox, it answers for. `writes_to`: topics by their
+        names in the contract."""
         self._kafka = kafka
         self._topic = kafka.plain(place.topic)
         self._id = f"{kafka.group}.{place.topic}.{place.partition}"
+        self._writes_to = [kafka.topic(name) for name in writes_to]
         self._producer: AIOKafkaProducer | None = None
         self._moving: asyncio.Task[None] | None = None
         self._began = 0.0
+        self._cut_off: AIOKafkaProducer | None = None  # a producer that has lost a connection
 
     async def open(self) -> None:
-        """A new producer; what the former one left open is aborted. What is committed may be read after this."""
+        """A new producer; what the former one left open is aborted, and what Kafka left open is ended as it was decided. What
+        is committed may be read after this. Raises Doubt, KafkaError, TimeoutError."""
         await self.close()
         send_our_way()
+        while True:
+            producer = self._new_producer()
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    is_clean = await self._start(producer)
+            except BaseException as why:
+                await _throw_away(producer)
+                if isinstance(why, NoAnswer):
+                    raise Doubt(f"what Kafka left open of {self._id} may not be ended") from why
+                raise
+            if is_clean:
+                self._producer = producer
+                return
+            await _throw_away(producer)
+
+    def _new_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             **self._kafka.client_options(),
             transactional_id=self._id,
@@ -76,13 +101,32 @@ class Transactions:
             acks="all",
             retry_backoff_ms=RETRY_BACKOFF_MS,
         )
-        producer.client.send = _never_twice(producer.client.send)
-        try:
-            await asyncio.wait_for(producer.start(), TIMEOUT)
-        except BaseException:
-            await _throw_away(producer)
-            raise
-        self._producer = producer
+        client = producer.client
+        client.send = _never_twice(client.send)
+        closed = client._on_connection_closed
+
+        def notice(connection: Any, reason: CloseReason) -> None:
+            if reason is not CloseReason.IDLE_DROP:
+                self._cut_off = producer
+            closed(connection, reason)
+
+        client._on_connection_closed = notice
+        return producer
+
+    async def _start(self, producer: AIOKafkaProducer) -> bool:
+        """Whether nothing was left open. What was is ended, which is done when the id is opened once more."""
+        client = producer.client
+        await client.bootstrap()
+        commit = await lost_markers.was_committed(client, self._id)
+        await producer.start()
+        by = producer._txn_manager.producer_id, producer._txn_manager.producer_epoch
+        left = await lost_markers.still_open(client, by[0], self._writes_to)
+        if not left:
+            return True
+        places = [f"{place.topic}-{place.partition}" for place in left]
+        log.error("ending what Kafka left open", transactional_id=self._id, partitions=places, committed=commit)
+        await lost_markers.end(client, self._id, by, left, self._kafka.group, commit=commit)
+        return False
 
     async def close(self) -> None:
         """Throw the producer away. A transaction that is still open stays so until the next `open` or its time-out."""
@@ -110,6 +154,9 @@ class Transactions:
         """Begin before the messages are ready: the broker takes in the new positions, and the partitions that messages will
         go to, while these are made. Raises Doubt, as `tell`, which follows; or else `open`."""
         assert self._producer is not None, "open it first"
+        if self._cut_off is self._producer:  # a broker that stops is where ends are lost: see `lost_markers`
+            await self.close()
+            raise Doubt(f"Kafka was away since the last transaction of {self._id}")
         self._began = time.perf_counter()
         try:
             await asyncio.wait_for(self._producer.begin_transaction(), TIMEOUT)

@@ -58,10 +58,11 @@ class Ring:
     def __init__(self, rung: asyncio.Event) -> None:
         self._rung = rung
 
-    async def wait(self, seconds: float) -> None:
-        """Until the bell has rung, at most so long."""
+    async def wait(self, seconds: float) -> bool:
+        """Until the bell has rung, at most so long; whether it has."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._rung.wait(), seconds)
+        return self._rung.is_set()
 
 
 @dataclass(kw_only=True)
@@ -74,6 +75,7 @@ class RelayRoad:
     database: AsyncEngine
     bell: Bell
     told: int = 0
+    forgotten: int = 0  # in this worker's time
 
     async def open(self) -> None:
         """Fence the former relay, then read how far it came."""
@@ -81,7 +83,7 @@ class RelayRoad:
         committed = await self.lane.committed()
         async with transaction(self.database) as tx:
             last = (await outbox.last_numbers(tx)).messages.get(self.lane.place.partition, 0)
-        self.told = committed or 0
+        self.told, self.forgotten = committed or 0, 0
         if self.told > last:
             raise StopLane(
                 f"outbox lane {self.lane.place.partition}: Kafka was told up to message {self.told}, but the database "
@@ -89,24 +91,31 @@ class RelayRoad:
             )
 
     async def run_once(self) -> int:
-        """Tell the next messages with the progress, in one Kafka transaction; then forget them."""
+        """Tell the next messages with the progress, in one Kafka transaction. They are forgotten once there is a later one, or
+        a second has passed: a Kafka that stops may call the last one complete, and yet undo it (`kafka/lost_markers.py`)."""
         lane = self.lane.place.partition
         rung = self.bell.listen()
         async with transaction(self.database) as tx:
             waiting = await outbox.next_messages(tx, lane, after=self.told, limit=BATCH_MESSAGES)
         if not waiting:
-            await rung.wait(LOOK_AGAIN)
+            if not await rung.wait(LOOK_AGAIN):
+                await self._forget(self.told)
             return 0
-        last = waiting[-1][0]
+        before, last = self.told, waiting[-1][0]
         placed = [(message, message.partition or 0) for _, message in waiting]
         places = {(message.topic, partition) for message, partition in placed}
         await self.transactions.begin({self.lane.place: last}, places=places)
         await self.transactions.tell(placed)
         self.told = last
-        async with transaction(self.database) as tx:
-            await outbox.forget(tx, lane, up_to=last)
+        await self._forget(before)
         log.info("outbox", lane=lane, told=len(waiting), up_to=last)
         return len(waiting)
+
+    async def _forget(self, up_to: int) -> None:
+        if up_to > self.forgotten:
+            async with transaction(self.database) as tx:
+                await outbox.forget(tx, self.lane.place.partition, up_to=up_to)
+            self.forgotten = up_to
 
     async def close(self) -> None:
         await self.transactions.close()

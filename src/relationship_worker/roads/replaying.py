@@ -50,7 +50,7 @@ class Replaying:
     def __post_init__(self) -> None:
         self._group = replace(self.kafka, group=f"{self.kafka.group}.{DEAD_LETTERS}")
         self._progress = TopicPartition(self.kafka.topic(DEAD_LETTERS), 0)
-        self._transactions = Transactions(self._group, self._progress)
+        self._transactions = Transactions(self._group, self._progress, writes_to=INPUT_TOPICS)
         self._largest: dict[str, int] = {}
 
     async def open(self, *, unsent: str | None = None) -> None:
@@ -105,11 +105,12 @@ class Replaying:
         """Tell the next of the lane with the progress, in one Kafka transaction; how many."""
         async with transaction(self.database) as tx:
             waiting = await outbox.next_messages(tx, outbox.REPLAYS, after=self.told, limit=BATCH_MESSAGES)
+        certain = self.told
         if waiting:
             await self._commit([message for _, message in waiting], waiting[-1][0])
             self.sent += len(waiting)
         async with transaction(self.database) as tx:
-            await outbox.forget(tx, outbox.REPLAYS, up_to=self.told)
+            await outbox.forget(tx, outbox.REPLAYS, up_to=certain)
         return len(waiting)
 
     async def _commit(self, messages: Sequence[Message], last: int) -> None:

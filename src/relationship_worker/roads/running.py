@@ -66,8 +66,8 @@ async def keep_running(lane: Lane, road: Road, turns: asyncio.Semaphore, refusal
                 if not await _has_turn(turns, lane):
                     return
                 try:
-                    async with asyncio.timeout(OPEN_SECONDS):
-                        await road.open()
+                    if not await _has_opened(road, lane):
+                        return
                 finally:
                     turns.release()
                 lane.stopped = None
@@ -116,6 +116,27 @@ async def _has_turn(turns: asyncio.Semaphore, lane: Lane) -> bool:
             lane.moved_at = time.monotonic()  # the others' time, not its own
         else:
             return True
+    return False
+
+
+async def _has_opened(road: Road, lane: Lane) -> bool:
+    """Open; False where the lane closes meanwhile. Nothing is in hand yet, so that is given up: a group that shares its
+    partitions out anew waits for each of its workers. Raises TimeoutError, and what `open` raises."""
+    opening = asyncio.create_task(road.open())
+    closing = asyncio.create_task(lane.wait_closing(OPEN_SECONDS))
+    try:
+        await asyncio.wait((opening, closing), return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            await opening
+            return True
+    finally:
+        for task in (opening, closing):
+            task.cancel()
+        await asyncio.wait((opening, closing))
+        if not opening.cancelled():
+            opening.exception()  # looked at, or Python complains
+    if not lane.closing:
+        raise TimeoutError
     return False
 
 
