@@ -154,9 +154,7 @@ class Transactions:
         """Begin before the messages are ready: the broker takes in the new positions, and the partitions that messages will
         go to, while these are made. Raises Doubt, as `tell`, which follows; or else `open`."""
         assert self._producer is not None, "open it first"
-        if self._cut_off is self._producer:  # a broker that stops is where ends are lost: see `lost_markers`
-            await self.close()
-            raise Doubt(f"Kafka was away since the last transaction of {self._id}")
+        await self.check()
         self._began = time.perf_counter()
         try:
             await asyncio.wait_for(self._producer.begin_transaction(), TIMEOUT)
@@ -169,6 +167,17 @@ class Transactions:
         offsets = {place: OffsetAndMetadata(position, note) for place, position in positions.items()}
         moving = self._producer.send_offsets_to_transaction(offsets, self._kafka.group)
         self._moving = asyncio.create_task(moving)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True where a connection to Kafka was lost: a broker that stops may have left the last transaction open."""
+        return self._producer is not None and self._cut_off is self._producer
+
+    async def check(self) -> None:
+        """Raises Doubt where it is cut off: `open` ends what was left open, for which readers wait."""
+        if self.is_cut_off:
+            await self.close()
+            raise Doubt(f"Kafka was away since the last transaction of {self._id}")
 
     @property
     def is_old(self) -> bool:

@@ -131,7 +131,7 @@ class OrdersRoad:
     async def run_once(self) -> int:
         """Answer what has piled up, in one Kafka transaction. Safe to repeat: the first answer to an order stands."""
         before = self.lane.position
-        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_corrections)
+        batch = await self.lane.take(most=BATCH_RECORDS, most_bytes=BATCH_BYTES, or_when=self._has_other_work)
         if batch is None:
             return 0
         async with self.room.take(batch.weight):
@@ -307,6 +307,10 @@ class OrdersRoad:
                 again = {r.event_key: ToldBefore(r.data_hash, r.answer, r.partition, r.offset, False) for r in repeated}
                 return known | again
             # Another lane has just answered one of these events: look again.
+
+    def _has_other_work(self) -> bool:
+        """Corrections to tell; or a last transaction to look after, which begins with the doubt of the next."""
+        return self._has_corrections() or self.transactions.is_cut_off
 
     def _has_corrections(self) -> bool:
         more = self.bell.last_correction(self.lane.place.partition) > self.corrected

@@ -99,6 +99,7 @@ class RelayRoad:
             waiting = await outbox.next_messages(tx, lane, after=self.told, limit=BATCH_MESSAGES)
         if not waiting:
             if not await rung.wait(LOOK_AGAIN):
+                await self.transactions.check()
                 await self._forget(self.told)
             return 0
         before, last = self.told, waiting[-1][0]
