@@ -24,6 +24,7 @@ BLOW_SECONDS = 12.0  # that inputs trickle in for a fault; most are over by then
 WORKERS = 2
 FEW_CONNECTIONS = "2"  # for all lanes and clocks of a worker: they wait for one another
 FEW_CONNECTIONS_EVERY = 3  # seeds
+LEFT_OPEN, LEFT_OPEN_SAID = "transactions that Kafka had left open", "ending what Kafka left open"
 FRESHNESS_SECONDS = 2.0  # as it is shipped: orders that could not wait any longer say so, and are held against that
 
 
@@ -117,7 +118,7 @@ async def played_on_own_servers(planned: Planned, folder: Path, spawn: Spawn = s
         road.spawn = spawn
         if planned.seed % FEW_CONNECTIONS_EVERY == 0:
             road.settings["RELATIONSHIP_WORKER_DATABASE_CONNECTIONS"] = FEW_CONNECTIONS
-        return await play(
+        played = await play(
             road,
             planned.expected,
             blows,
@@ -127,6 +128,8 @@ async def played_on_own_servers(planned: Planned, folder: Path, spawn: Spawn = s
             blow_seconds=BLOW_SECONDS,
             crashes=planned.crashes,
         )
+        played.counts[LEFT_OPEN] += sum(log.read_text(errors="replace").count(LEFT_OPEN_SAID) for log in road.logs)
+        return played
 
 
 def _folder_of(folder: Path, planned: Planned) -> Path:

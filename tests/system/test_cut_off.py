@@ -13,7 +13,7 @@ async def test_lanes_without_work_open_anew_once_they_were_cut_off(tmp_path: Pat
     async with shaken_stack() as shaken, opened_road(shaken.stack, shaken.stack.database_url, "", tmp_path) as road:
         way = shaken.ways[0]
         await road.start(**way.settings(road.database_url))
-        sent = await road.order("O-0", "anna")
+        sent = [await road.order("O-0", "anna")]
         await road.told("enriched-orders", 1)
         await road.settled()
 
@@ -25,7 +25,7 @@ async def test_lanes_without_work_open_anew_once_they_were_cut_off(tmp_path: Pat
 
         way.kafka.reset()
         await until("all lanes that tell to have opened anew", in_doubt)
-        await road.order("O-1", "anna")
+        sent.append(await road.order("O-1", "anna"))
 
-        assert [order.cause for order in await road.told("enriched-orders", 2)][0] == sent
+        assert sorted(order.cause or "" for order in await road.told("enriched-orders", 2)) == sorted(sent)
         assert await road.stop() == [0]
