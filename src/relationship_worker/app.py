@@ -45,10 +45,19 @@ from relationship_worker.kafka.topics import (
     topics_kept_longer,
 )
 from relationship_worker.kafka.transactions import Transactions
-from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, OUTPUT_TOPICS, RELATIONSHIP_DECISIONS
+from relationship_worker.messages.outgoing import CONNECTION_REQUESTS, ORDERS, RELATIONSHIP_DECISIONS
 from relationship_worker.pages import Pages, PortTaken
 from relationship_worker.reaching_kafka import kafka_by
-from relationship_worker.roads import corrections, letting_go, parked_decisions, relay, reminders, retention, silence
+from relationship_worker.roads import (
+    corrections,
+    letting_go,
+    orders,
+    parked_decisions,
+    relay,
+    reminders,
+    retention,
+    silence,
+)
 from relationship_worker.roads.breaker import Breaker
 from relationship_worker.roads.deciding import Deciding
 from relationship_worker.roads.orders import OrdersRoad
@@ -290,7 +299,7 @@ class Worker:
     async def _answer_orders(self, lane: Lane) -> None:
         road = OrdersRoad(
             lane=lane,
-            transactions=self._transactions(lane),
+            transactions=self._transactions(lane, orders.WRITES_TO),
             kafka=self._kafka,
             database=self._database,
             ends=self._ends,
@@ -315,7 +324,8 @@ class Worker:
         await keep_running(lane, road, self._turns, self._refusal)
 
     async def _relay(self, lane: Lane) -> None:
-        road = RelayRoad(lane=lane, transactions=self._transactions(lane), database=self._database, bell=self._bell)
+        transactions = self._transactions(lane, relay.WRITES_TO)
+        road = RelayRoad(lane=lane, transactions=transactions, database=self._database, bell=self._bell)
         await keep_running(lane, road, self._turns, self._refusal)
 
     async def _refusal(self, error: BaseException) -> str | None:
@@ -341,9 +351,9 @@ class Worker:
             of=self._settings.breaker_records,
         )
 
-    def _transactions(self, lane: Lane) -> Transactions:
+    def _transactions(self, lane: Lane, writes_to: Collection[str]) -> Transactions:
         """Each partition has a transactional id of its own: who opens it fences whoever had the partition before."""
-        return Transactions(self._kafka, lane.place, writes_to=OUTPUT_TOPICS)
+        return Transactions(self._kafka, lane.place, writes_to=writes_to)
 
     async def _start_clocks(self) -> None:
         surveyor = Surveyor(self._subscription, self._ends, self._database, self._kafka.outbox_topic)

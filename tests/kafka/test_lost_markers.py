@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,11 +13,17 @@ from aiokafka.conn import CloseReason
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from relationship_worker.kafka import lost_markers
 from relationship_worker.kafka.connection import Connection
 from relationship_worker.kafka.group_positions import committed_now
-from relationship_worker.kafka.transactions import Doubt, Transactions
+from relationship_worker.kafka.transactions import TRANSACTION_TIMEOUT_MS, Doubt, Transactions
 from relationship_worker.messages.outgoing import Message
 from waiting import until
+
+
+class Died(Exception):
+    """As a worker does that is killed."""
+
 
 VERIFICATION = "transaction.partition.verification.enable"
 
@@ -68,14 +75,21 @@ def place(kafka: Connection) -> TopicPartition:
     return TopicPartition(kafka.topic("in"), 0)
 
 
-async def left_open(kafka: Connection, *, commit: bool, and_begins_the_next: bool = False) -> None:
+async def left_open(
+    kafka: Connection, *, commit: bool = True, position_alone: bool = False, and_begins_the_next: bool = False
+) -> None:
     """A former owner tells `first` and position 1; the transaction ends everywhere but where these lie."""
-    former = AIOKafkaProducer(**kafka.client_options(), transactional_id=f"{kafka.group}.{kafka.topic('in')}.0")
+    former = AIOKafkaProducer(
+        **kafka.client_options(),
+        transactional_id=f"{kafka.group}.{kafka.topic('in')}.0",
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+    )
     await former.start()
     await former.begin_transaction()
     manager, out = former._txn_manager, TopicPartition(kafka.topic("out"), 0)
-    manager._txn_partitions.add(out)
     manager._txn_consumer_group = kafka.group
+    if not position_alone:
+        manager._txn_partitions.add(out)
     await former.send_offsets_to_transaction({place(kafka): OffsetAndMetadata(1, "")}, kafka.group)
     await former.send_and_wait(out.topic, b"first", partition=0)
     await former.send_and_wait(kafka.topic("in"), b"of which it is told", partition=1)
@@ -128,6 +142,43 @@ async def test_what_was_committed_and_left_open_is_told_before_the_next_owner_re
         await told(kafka)
 
     await transactions.open()
+
+    assert (await told(kafka), await position(kafka)) == ([b"first"], 1)
+
+
+async def test_a_position_that_alone_was_left_open_is_ended_too(kafka: Connection, transactions: Transactions):
+    """Else what it stands for, which everybody has read, was told twice."""
+    await left_open(kafka, position_alone=True)
+    assert (await told(kafka), await position(kafka)) == ([b"first"], None)
+
+    await transactions.open()
+
+    assert (await told(kafka), await position(kafka)) == ([b"first"], 1)
+
+
+@pytest.mark.parametrize("commit", [True, False])
+@pytest.mark.parametrize("step", ["still_open", "open_anew", "begin_to_end", "end"])
+async def test_who_dies_before_it_has_ended_what_was_left_open_leaves_it_to_the_next_who_decides_alike(
+    kafka: Connection, transactions: Transactions, monkeypatch: pytest.MonkeyPatch, step: str, commit: bool
+):
+    await left_open(kafka, commit=commit)
+    for moment in ("before", "after"):
+        done = getattr(lost_markers, step)
+
+        async def and_dies(*some: Any, moment: str = moment, done: Any = done, **more: Any) -> None:
+            if moment == "after":
+                await done(*some, **more)
+            raise Died
+
+        with monkeypatch.context() as dying:
+            dying.setattr(lost_markers, step, and_dies)
+            with suppress(Died):  # who aborts has no need of some of the steps
+                await transactions.open()
+
+    await transactions.open()
+    if not commit:
+        assert await position(kafka) is None
+        await tell(transactions, kafka, b"first", 1)
 
     assert (await told(kafka), await position(kafka)) == ([b"first"], 1)
 

@@ -11,6 +11,7 @@ import asyncio
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -29,8 +30,14 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    InitProducerIdRequest,
+)
 from aiokafka.protocol.types import (
+    Boolean,
     CompactArray,
     CompactString,
     Int16,
@@ -43,7 +50,7 @@ from aiokafka.protocol.types import (
 
 PAUSE = 0.02  # seconds between two tries, where a coordinator is about to know; the caller bounds how long
 NOT_KNOWN = 105  # error code: nobody has opened the transactional id yet
-WAS_COMMITTED = ("PrepareCommit", "CompleteCommit")
+UNDECIDED = 88  # error code: a transaction that is not ended has moved the position
 PASSING = (
     ConcurrentTransactions,
     CoordinatorLoadInProgressError,
@@ -52,15 +59,35 @@ PASSING = (
 )
 
 
-async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
-    """How the last transaction of the id ended. Ask before the id is opened: then the coordinator forgets it.
+@dataclass(frozen=True, kw_only=True)
+class Last:
+    """The last transaction of an id, as its coordinator knows it."""
 
-    False also where it has not ended: opening the id aborts it. Raises KafkaError.
-    """
-    request = _DescribeTransactions(transactional_id)
-    answer = await _answered(client, transactional_id, request, _of_described)
-    [described] = answer.transactions
-    return described[2] in WAS_COMMITTED
+    state: str  # as Kafka calls it; empty where there was none
+    timeout_ms: int
+    producer: tuple[int, int]  # id and epoch
+
+    @property
+    def is_going_on(self) -> bool:
+        """Begun, and not ended: opening the id aborts it."""
+        return self.state == "Ongoing"
+
+    @property
+    def is_forgotten(self) -> bool:
+        """The id was opened since, by which a coordinator forgets how the transaction ended."""
+        return self.state == "Empty"
+
+    @property
+    def was_committed(self) -> bool:
+        """Decided so, whether all know it or not."""
+        return self.state in ("PrepareCommit", "CompleteCommit")
+
+
+async def last(client: AIOKafkaClient, transactional_id: str) -> Last:
+    """What is known of the last transaction. Raises KafkaError."""
+    answer = await _answered(client, transactional_id, _DescribeTransactions(transactional_id), _of_described)
+    [(_, _, state, timeout_ms, _, producer_id, epoch, *_)] = answer.transactions
+    return Last(state=state or "", timeout_ms=timeout_ms, producer=(producer_id, epoch))
 
 
 async def still_open(client: AIOKafkaClient, producer_id: int, topics: Collection[str]) -> list[TopicPartition]:
@@ -112,28 +139,55 @@ async def _still_open_at(client: AIOKafkaClient, node: int, places: Places, prod
     return found
 
 
-async def end(
+async def is_position_open(client: AIOKafkaClient, group: str, place: TopicPartition) -> bool:
+    """Whether a transaction has moved the group's position on a partition and is not ended there. Ask as for `still_open`.
+
+    Raises KafkaError.
+    """
+    while True:
+        try:
+            coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+            answer = await client.send(coordinator, _FetchStableOffset(group, place))
+            errors = [answer.error_code, *(error for _, some, _ in answer.topics for *_, error, _ in some)]
+            if UNDECIDED in errors:
+                return True
+            for error in errors:
+                _raise_for(error, group)
+        except PASSING:
+            await asyncio.sleep(PAUSE)
+        else:
+            return False
+
+
+async def open_anew(client: AIOKafkaClient, transactional_id: str, timeout_ms: int) -> tuple[int, int]:
+    """Open the id with another time-out, which its coordinator remembers: the producer's id and epoch. Raises KafkaError."""
+    request = InitProducerIdRequest(transactional_id, timeout_ms)
+    answer = await _answered(client, transactional_id, request, _of_all)
+    return answer.producer_id, answer.producer_epoch
+
+
+async def begin_to_end(
     client: AIOKafkaClient,
     transactional_id: str,
     producer: tuple[int, int],
     places: Collection[TopicPartition],
     group: str,
-    *,
-    commit: bool,
 ) -> None:
-    """End what is open in these places, and the group's position with it, which can't be seen from outside.
-
-    `producer`: id and epoch. It is a transaction without records: its markers decide all that lies before them. They are
-    written once the id can be opened again. Raises KafkaError.
-    """
-    partitions: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        partitions[place.topic].append(place.partition)
+    """Begin a transaction without records: its markers decide all that lies before them in these places, and the group's
+    position. `producer`: id and epoch. Raises KafkaError."""
     by = (transactional_id, *producer)
-    added = AddPartitionsToTxnRequest(*by, list(partitions.items()))
-    await _answered(client, transactional_id, added, _of_partitions)
+    if places:
+        partitions: Places = defaultdict(list)
+        for place in places:
+            partitions[place.topic].append(place.partition)
+        added = AddPartitionsToTxnRequest(*by, list(partitions.items()))
+        await _answered(client, transactional_id, added, _of_partitions)
     await _answered(client, transactional_id, AddOffsetsToTxnRequest(*by, group), _of_all)
-    await _answered(client, transactional_id, EndTxnRequest(*by, commit), _of_all)
+
+
+async def end(client: AIOKafkaClient, transactional_id: str, producer: tuple[int, int], *, commit: bool) -> None:
+    """End what was begun. The markers are written once the id can be opened again. Raises KafkaError."""
+    await _answered(client, transactional_id, EndTxnRequest(transactional_id, *producer, commit), _of_all)
 
 
 ErrorCode = Callable[[Any], int]
@@ -287,3 +341,63 @@ class _DescribeTransactions(Request[_DescribeTransactionsRequest]):  # type: ign
 
     def build(self, request_struct_class: type[_DescribeTransactionsRequest]) -> _DescribeTransactionsRequest:
         return request_struct_class([self._transactional_id], {})
+
+
+class _OffsetFetchResponse(Response):  # type: ignore[misc]
+    API_KEY = 9
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("name", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition_index", Int32),
+                        ("committed_offset", Int64),
+                        ("committed_leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("error_code", Int16),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("error_code", Int16),
+        ("tags", TaggedFields),
+    )
+
+
+class _OffsetFetchRequest(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 9
+    API_VERSION = 7
+    RESPONSE_TYPE = _OffsetFetchResponse
+    SCHEMA = Schema(
+        ("group_id", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("name", CompactString("utf-8")),
+                ("partition_indexes", CompactArray(Int32)),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("require_stable", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _FetchStableOffset(Request[_OffsetFetchRequest]):  # type: ignore[misc]
+    """The client's own asks for positions that are not stable, and can't ask otherwise."""
+
+    API_KEY = 9
+
+    def __init__(self, group: str, place: TopicPartition) -> None:
+        self._group, self._place = group, place
+
+    def build(self, request_struct_class: type[_OffsetFetchRequest]) -> _OffsetFetchRequest:
+        return request_struct_class(self._group, [(self._place.topic, [self._place.partition], {})], True, {})

@@ -27,6 +27,8 @@ log = structlog.get_logger()
 BATCH_BYTES = 4 * 1024 * 1024  # one produce request; smaller ones cost a round trip each, one after the other
 ALONE = 0  # bytes beside a record: other teams' topics may take no larger batch than their largest record
 TRANSACTION_TIMEOUT_MS = 15_000  # what a dead worker's open transaction may hide; a transaction takes some 10 ms
+ENDING_TIMEOUT_MS = 45_001  # of a transaction that ends as committed what Kafka left open, and of no other
+IDLE_MS = 180_000  # before it, no load balancer hangs up, which would look like a Kafka that is away
 OLD_SECONDS = 5.0  # a third of that: what is begun may take as long again to be told, and more
 TIMEOUT = 20  # seconds for any step; longer than the broker lets a transaction live, so nothing is waited for in vain
 CLOSE_TIMEOUT = 2  # seconds; a producer in doubt may never end by itself
@@ -65,6 +67,7 @@ class Transactions:
         self._kafka = kafka
         self._topic = kafka.plain(place.topic)
         self._id = f"{kafka.group}.{place.topic}.{place.partition}"
+        self._place = place
         self._writes_to = [kafka.topic(name) for name in writes_to]
         self._producer: AIOKafkaProducer | None = None
         self._moving: asyncio.Task[None] | None = None
@@ -87,7 +90,7 @@ class Transactions:
                     raise Doubt(f"what Kafka left open of {self._id} may not be ended") from why
                 raise
             if is_clean:
-                self._producer = producer
+                self._producer, self._cut_off = producer, None
                 return
             await _throw_away(producer)
 
@@ -100,6 +103,7 @@ class Transactions:
             max_request_size=MAX_MESSAGE_BYTES + BATCH_BYTES,
             acks="all",
             retry_backoff_ms=RETRY_BACKOFF_MS,
+            connections_max_idle_ms=IDLE_MS,
         )
         client = producer.client
         client.send = _never_twice(client.send)
@@ -114,18 +118,26 @@ class Transactions:
         return producer
 
     async def _start(self, producer: AIOKafkaProducer) -> bool:
-        """Whether nothing was left open. What was is ended, which is done when the id is opened once more."""
+        """Whether nothing was left open. What was is ended, which is done when the id is opened once more: then look again."""
         client = producer.client
         await client.bootstrap()
-        commit = await lost_markers.was_committed(client, self._id)
+        last = await lost_markers.last(client, self._id)
+        if last.is_going_on and last.timeout_ms == ENDING_TIMEOUT_MS:  # whoever was about to end it did not come to it
+            await lost_markers.end(client, self._id, last.producer, commit=True)
+            return False
+        commit = last.was_committed or (last.is_forgotten and last.timeout_ms in _after_commit())
+        producer._txn_manager.transaction_timeout_ms = TRANSACTION_TIMEOUT_MS + commit
         await producer.start()
         by = producer._txn_manager.producer_id, producer._txn_manager.producer_epoch
         left = await lost_markers.still_open(client, by[0], self._writes_to)
-        if not left:
+        if not left and not await lost_markers.is_position_open(client, self._kafka.group, self._place):
             return True
         places = [f"{place.topic}-{place.partition}" for place in left]
         log.error("ending what Kafka left open", transactional_id=self._id, partitions=places, committed=commit)
-        await lost_markers.end(client, self._id, by, left, self._kafka.group, commit=commit)
+        if commit:
+            by = await lost_markers.open_anew(client, self._id, ENDING_TIMEOUT_MS)
+        await lost_markers.begin_to_end(client, self._id, by, left, self._kafka.group)
+        await lost_markers.end(client, self._id, by, commit=commit)
         return False
 
     async def close(self) -> None:
@@ -236,6 +248,12 @@ class Transactions:
         ]
         # Every future must be awaited: a commit succeeds although a send that nobody waited for has failed.
         await asyncio.gather(*sent)
+
+
+def _after_commit() -> tuple[int, int]:
+    """Time-outs with which an id is opened after a transaction that was committed. Its coordinator remembers them, and by
+    them whoever opens the id next how that ended, should this worker die before it has ended what was left open."""
+    return TRANSACTION_TIMEOUT_MS + True, ENDING_TIMEOUT_MS
 
 
 Send = Callable[..., Awaitable[Any]]

@@ -23,8 +23,10 @@ from relationship_worker.kafka.subscribers import Ends
 from relationship_worker.kafka.transactions import FencedOff, Place, Transactions
 from relationship_worker.messages.orders import read_answer
 from relationship_worker.messages.outgoing import (
+    DEAD_LETTERS,
     ENRICHED_ORDERS,
     ORDERS,
+    RELATIONSHIP_EVENTS,
     Cause,
     CustomerNumberCorrected,
     CustomerNumberMissing,
@@ -51,6 +53,7 @@ from relationship_worker.traces import TRACES
 
 log = structlog.get_logger()
 
+WRITES_TO = (ENRICHED_ORDERS, RELATIONSHIP_EVENTS, DEAD_LETTERS)
 BATCH_RECORDS = 4_000  # the transaction's fixed cost is spread thin by then; more adds latency alone
 BATCH_BYTES = 12 * 1024 * 1024  # in memory: bounds the memory of a batch of large orders
 BATCH_CORRECTIONS = 1_000  # half a megabyte, which goes out beside the orders

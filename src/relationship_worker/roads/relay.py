@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.transactions import Transactions
+from relationship_worker.messages.outgoing import DEAD_LETTERS, RELATIONSHIP_EVENTS, REMINDERS
 from relationship_worker.roads.running import StopLane
 from relationship_worker.storage import outbox
 from relationship_worker.storage.database import statements, transaction
@@ -19,6 +21,7 @@ log = structlog.get_logger()
 BATCH_MESSAGES = 1_000  # one produce request of small events; a transaction's fixed cost is spread thin by then
 LOOK_EVERY = 0.05  # seconds between two looks into an outbox that other processes fill
 LOOK_AGAIN = 1.0  # seconds after which a relay looks by itself, whatever the bell says
+WRITES_TO = (RELATIONSHIP_EVENTS, REMINDERS, DEAD_LETTERS)
 
 
 class Bell:
@@ -58,11 +61,10 @@ class Ring:
     def __init__(self, rung: asyncio.Event) -> None:
         self._rung = rung
 
-    async def wait(self, seconds: float) -> bool:
-        """Until the bell has rung, at most so long; whether it has."""
+    async def wait(self, seconds: float) -> None:
+        """Until the bell has rung, at most so long."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._rung.wait(), seconds)
-        return self._rung.is_set()
 
 
 @dataclass(kw_only=True)
@@ -75,6 +77,7 @@ class RelayRoad:
     database: AsyncEngine
     bell: Bell
     told: int = 0
+    told_at: float = 0.0  # on the monotonic clock
     forgotten: int = 0  # in this worker's time
 
     async def open(self) -> None:
@@ -98,16 +101,17 @@ class RelayRoad:
         async with transaction(self.database) as tx:
             waiting = await outbox.next_messages(tx, lane, after=self.told, limit=BATCH_MESSAGES)
         if not waiting:
-            if not await rung.wait(LOOK_AGAIN):
-                await self.transactions.check()
+            await self.transactions.check()
+            if time.monotonic() > self.told_at + LOOK_AGAIN:
                 await self._forget(self.told)
+            await rung.wait(LOOK_AGAIN)
             return 0
         before, last = self.told, waiting[-1][0]
         placed = [(message, message.partition or 0) for _, message in waiting]
         places = {(message.topic, partition) for message, partition in placed}
         await self.transactions.begin({self.lane.place: last}, places=places)
         await self.transactions.tell(placed)
-        self.told = last
+        self.told, self.told_at = last, time.monotonic()
         await self._forget(before)
         log.info("outbox", lane=lane, told=len(waiting), up_to=last)
         return len(waiting)
