@@ -73,7 +73,9 @@ UNDECIDED_SECONDS = _gauge(
 )
 KAFKA_UP = _gauge("kafka_up", "1 where Kafka answered the last survey")
 DATABASE_UP = _gauge("database_up", "1 where PostgreSQL answered the last survey")
-OUTBOX = _gauge("outbox_messages", "Messages remembered and not told yet, by lane", "lane")
+OUTBOX = _gauge(
+    "outbox_messages", "Messages remembered and not told yet, or told within the last second, by lane", "lane"
+)
 CORRECTIONS_WAITING = _gauge("corrections_waiting", "Corrections decided and not told yet")
 FACTS_WAITING = _gauge("facts_waiting", "Facts whose orders were not all looked at yet")
 HELD = _gauge("held_relationships", "Relationships whose inputs wait behind a dead letter of the worker's own fault")

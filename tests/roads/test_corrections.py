@@ -4,6 +4,11 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.group_positions import committed_now
 from roads.driving import SHOP, YESTERDAY, Road, Told
 from waiting import until
 
@@ -201,3 +206,35 @@ async def test_an_order_that_is_answered_while_a_fact_becomes_known_is_told_by_i
         assert last[order] is None
         last[order] = some[-1].answer["number"]
     assert last == {"O-warm": "D-1", **{f"O-{n}": "D-1" for n in range(300)}}
+
+
+async def test_what_kafka_says_is_told_is_told_whatever_the_database_was_told_of_it(road: Road):
+    """A Kafka that stops may undo what it had called done (KAFKA-20734): the correction, and the position with its note."""
+    await road.start()
+    await road.order("O-1", created_at=later(hours=0).isoformat(), partition=2)
+    await road.settled()
+    await default(road, at=later(hours=1))
+    assert len((await corrected(road))["O-1"]) == 1
+    assert await road.stop() == [0]
+
+    place = TopicPartition(f"{road.prefix}orders", 2)
+    committed = await committed_of(road, place)
+    group = AIOKafkaConsumer(bootstrap_servers=road.stack.kafka_bootstrap_servers, group_id=road.group)
+    await group.start()
+    group.assign([place])
+    await group.commit({place: OffsetAndMetadata(committed.offset, "0")})
+    await group.stop()
+    await road.start()
+
+    async def told_again() -> bool:
+        return sum(record.type == CORRECTED for record in await road.read("enriched-orders")) == 2
+
+    assert committed.metadata == "1"
+    await until("the correction to be told", told_again)
+
+
+async def committed_of(road: Road, place: TopicPartition) -> OffsetAndMetadata:
+    kafka = Connection(bootstrap_servers=road.stack.kafka_bootstrap_servers, group=road.group, prefix=road.prefix)
+    found = await committed_now(kafka, road.group, place)
+    assert found is not None
+    return found

@@ -123,7 +123,7 @@ class OrdersRoad:
         async with transaction(self.database) as tx:
             told, last = await corrections.bounds(tx, partition)
             await positions.begin(tx, ORDERS, partition)
-        self.corrected = max(told, int(note or 0))
+        self.corrected = int(note) if note else told  # the database learns of it later, and not of what Kafka undid
         self.held_back = 0
         if self.corrected > last:
             raise StopLane(
@@ -162,7 +162,7 @@ class OrdersRoad:
         last = corrected[-1].number if corrected else self.corrected
         await self.transactions.begin(
             {self.lane.place: batch.next_position},
-            note=str(last) if last else "",
+            note=str(last),
             places=[self._enriched] if batch.records else [],
         )
 

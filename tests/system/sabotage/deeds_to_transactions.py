@@ -78,8 +78,8 @@ def take_a_transactional_id_of_its_own() -> None:
     """Whoever takes a partition over does not fence whoever had it before."""
     real = Worker._transactions
 
-    def wrong(self: Worker, lane: Lane) -> Transactions:
-        made = real(self, lane)
+    def wrong(self: Worker, lane: Lane, writes_to: Collection[str]) -> Transactions:
+        made = real(self, lane, writes_to)
         made._id = f"{uuid4()}.{made._id}"
         return made
 
