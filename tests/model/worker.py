@@ -43,6 +43,7 @@ from model.times import read_date
 AHEAD = timedelta(minutes=5)
 GRACE = timedelta(hours=24)
 _ANYBODY = ""  # no customer's id
+BY_RULE = "by a rule of the supplier's"  # no field of an event
 
 
 class Model:
@@ -159,6 +160,11 @@ class Model:
             for erasure in self.erasures
         )
 
+    def _reason(self, event: Event) -> object:
+        """A rule's is the supplier's, and about nobody: it stays."""
+        is_personal = BY_RULE not in event.data
+        return None if is_personal and self._is_erased(event) else event.data.get("reason")
+
     # Relationships
 
     def _on_input(self, event: Event) -> list[Outcome]:
@@ -197,7 +203,8 @@ class Model:
         if not type_:
             return []
         ids = {name: event.data[name] for name in ("supplier_id", "customer_id")}
-        return self._apply(relationship, replace(event, type=type_, data=ids | fields), at, in_one_go=True)
+        decision = replace(event, type=type_, data=ids | fields | {BY_RULE: True})
+        return self._apply(relationship, decision, at, in_one_go=True)
 
     def _fault(self, event: Event) -> str | None:
         """What is wrong with an event by itself."""
@@ -257,7 +264,7 @@ class Model:
             "previous_state": before,
             "decided_at": at,
             "decided_by": event.data.get("decided_by") if decision else None,
-            "reason": event.data.get("reason") if decision and not self._is_erased(event) else None,
+            "reason": self._reason(event) if decision else None,
             "resubmission_date": due_on,
             "customer_number": number if state == "partner" else None,
             "previously_rejected": relationship.previously_rejected,
@@ -368,7 +375,7 @@ class Model:
             return None
         due_on = read_date(str(text))
         assert due_on is not None, "an invalid date was refused before"
-        reason = None if self._is_erased(event) else event.data.get("reason")
+        reason = self._reason(event)
         relationship.deferral = Deferral(
             supplier_id=relationship.supplier_id,
             customer_id=relationship.customer_id,

@@ -161,3 +161,20 @@ async def test_an_erasure_that_comes_together_with_a_request_lets_the_request_be
     assert told[0].cause == request
     assert await tables_with(road, canary("before", "cleo")) == set()
     assert await tables_with(road, canary("late", "cleo")) == set()
+
+
+async def test_a_reason_that_a_rule_gives_is_the_suppliers_and_is_told_also_of_whoever_was_erased(road: Road):
+    await road.start()
+    rule = {"name": "no", "then": {"reject": {"reason": "only by appointment"}}}
+    await road.send("supplier.settings.changed", {"supplier_id": SHOP, "rules": [rule]}, at=NOON, key=SHOP.encode())
+    await road.send(ERASED, {"customer_id": "dora"}, at=NOON + timedelta(hours=2), key=b"any")
+    await road.settled()
+
+    asked = NOON + timedelta(hours=1)  # before the erasure, and comes late
+    await say(road, "marketplace.connection.requested", "dora", at=asked, message=canary("late", "dora"))
+    _, rejected = await road.told("relationship-events", 2)
+
+    assert (rejected.type, rejected.data["reason"]) == ("relationship.rejected", "only by appointment")
+    await road.settled()
+    await forgotten(road)
+    assert await tables_with(road, canary("late", "dora")) == set()

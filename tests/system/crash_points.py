@@ -31,7 +31,7 @@ def _point(name: str, function: str, when: When, of: str = "") -> Point:
     return Point(name=name, function=f"relationship_worker.{function}", when=when, of=of)
 
 
-_ORDERS, _RELATIONSHIPS, _RELAY = "orders", "relationships", "relay"
+_RELATIONSHIPS, _RELAY = "deciding", "relay"
 _BEGIN, _SEND = "kafka.transactions:Transactions.begin", "kafka.transactions:Transactions._send"
 _COMMIT = "kafka.transactions:AIOKafkaProducer.commit_transaction"
 _OPEN, _POST = "kafka.transactions:Transactions.open", "storage.outbox:post"

@@ -118,7 +118,8 @@ def _watch() -> None:
 
 
 def _work_in_small_batches() -> None:
-    orders.BATCH_RECORDS, orders.BATCH_CORRECTIONS, orders.AT_ONCE = 40, 3, 20
+    orders.BATCH_RECORDS, orders.BATCH_CORRECTIONS = 20, 3
+    orders.AT_ONCE = 20 if os.getpid() % 2 else 0  # half of the workers never answer at once, the others where they can
     relationships.BATCH_RECORDS, relay.BATCH_MESSAGES, reminders.BATCH = 20, 20, 3
     corrections.BATCH_FACTS, corrections.BATCH_ANSWERS = 10, 10
 
