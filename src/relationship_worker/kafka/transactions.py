@@ -293,6 +293,9 @@ async def _throw_away(producer: AIOKafkaProducer) -> None:
         with contextlib.suppress(BaseException):
             await asyncio.wait_for(asyncio.shield(asyncio.wait([task])), CLOSE_TIMEOUT)
     await _whatever_becomes_of(producer.client.close())
+    ended = producer._txn_manager._transaction_waiter
+    if ended is not None and ended.done() and not ended.cancelled():
+        ended.exception()  # looked at, or Python complains
 
 
 async def _whatever_becomes_of(ending: Coroutine[Any, Any, None]) -> None:
