@@ -219,7 +219,9 @@ async def test_what_kafka_says_is_told_is_told_whatever_the_database_was_told_of
 
     place = TopicPartition(f"{road.prefix}orders", 2)
     committed = await committed_of(road, place)
-    group = AIOKafkaConsumer(bootstrap_servers=road.stack.kafka_bootstrap_servers, group_id=road.group)
+    group = AIOKafkaConsumer(
+        bootstrap_servers=road.stack.kafka_bootstrap_servers, group_id=road.group, enable_auto_commit=False
+    )
     await group.start()
     group.assign([place])
     await group.commit({place: OffsetAndMetadata(committed.offset, "0")})
