@@ -9,6 +9,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from relationship_worker.app import Worker
+from relationship_worker.kafka import lost_markers
 from relationship_worker.kafka.lanes import Lane
 from relationship_worker.kafka.transactions import Place, Transactions
 from relationship_worker.messages.outgoing import DEAD_LETTERS
@@ -75,8 +76,13 @@ async def _begin_without_positions(told_by: Transactions) -> None:
 
 
 def take_a_transactional_id_of_its_own() -> None:
-    """Whoever takes a partition over does not fence whoever had it before."""
+    """Whoever takes a partition over does not fence whoever had it before, nor waits for the end of his transaction."""
     real = Worker._transactions
+
+    async def is_none_of_its_own(*_: object) -> bool:
+        return False
+
+    lost_markers.is_position_open = is_none_of_its_own
 
     def wrong(self: Worker, lane: Lane, writes_to: Collection[str]) -> Transactions:
         made = real(self, lane, writes_to)
