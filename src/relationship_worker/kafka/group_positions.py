@@ -15,11 +15,12 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import KafkaError, NoError, for_code
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import OffsetAndMetadata
 
 from relationship_worker.kafka.connection import Connection
+from relationship_worker.kafka.transaction_requests import raise_for
 
 PATIENCE = 30.0  # seconds; a coordinator that is away is found anew, or loads its groups, within some
 PAUSE = 0.1  # seconds between two questions
@@ -59,17 +60,11 @@ async def _asked(client: AIOKafkaClient, group: str, places: Collection[TopicPar
     coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
     request = OffsetFetchRequest(group, list(partitions.items()))
     answer = await client.send(coordinator, request, group=ConnectionGroup.COORDINATION)
-    _raise_for(answer.error_code, group)
+    raise_for(answer.error_code, group)
     found: Committed = {}
     for topic, told in answer.topics:
         for partition, offset, note, error in told:
-            _raise_for(error, topic)
+            raise_for(error, topic)
             if offset >= 0:
                 found[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, note)
     return found
-
-
-def _raise_for(code: int, of: str) -> None:
-    error = for_code(code)
-    if error is not NoError:
-        raise error(of)
