@@ -1,6 +1,7 @@
 """A replay from the command line: a few first, the rest once these went through, and what came of each."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -52,21 +53,22 @@ class Replay:
         return self.outcome
 
     async def _replay(self, replaying: Replaying, which: Asked, canaries: int) -> None:
-        async for some in dead_letters.find(self.kafka, self.database, which, progress=self.progress):
-            todo = [case for case in some if case.is_open]
-            if not self.outcome.all_through and canaries:
-                self.outcome.left += len(todo)
-                continue
-            first, rest = todo[:canaries], todo[canaries:]
-            if first:
-                canaries_left = canaries - len(first)
-                await self._batch(replaying, first, wait=True)
-                if not self.outcome.all_through:
-                    self.outcome.left += len(rest)
+        async with aclosing(dead_letters.find(self.kafka, self.database, which, progress=self.progress)) as found:
+            async for some in found:
+                todo = [case for case in some if case.is_open]
+                if not self.outcome.all_through and canaries:
+                    self.outcome.left += len(todo)
                     continue
-                canaries = canaries_left
-            for start in range(0, len(rest), BATCH_MESSAGES):
-                await self._batch(replaying, rest[start : start + BATCH_MESSAGES], wait=False)
+                first, rest = todo[:canaries], todo[canaries:]
+                if first:
+                    canaries_left = canaries - len(first)
+                    await self._batch(replaying, first, wait=True)
+                    if not self.outcome.all_through:
+                        self.outcome.left += len(rest)
+                        continue
+                    canaries = canaries_left
+                for start in range(0, len(rest), BATCH_MESSAGES):
+                    await self._batch(replaying, rest[start : start + BATCH_MESSAGES], wait=False)
 
     async def _batch(self, replaying: Replaying, found: Sequence[Case], *, wait: bool) -> None:
         by_topic = [case for case in found if case.hold is None]

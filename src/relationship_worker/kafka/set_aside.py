@@ -1,6 +1,7 @@
 """What was set aside: the letters that `dead-letters` holds, read without a group."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,18 +22,19 @@ class Letters:
     total: int
 
 
-async def letters(kafka: Connection, *, since: datetime = BEGINNING) -> AsyncIterator[Letters]:
+async def letters(kafka: Connection, *, since: datetime = BEGINNING) -> AsyncGenerator[Letters]:
     """Those that are there, each once. Records of others are passed over. Raises KafkaError, TopicsMissing."""
-    async for piece in records_of(kafka, DEAD_LETTERS, Span(since=since)):
-        found = []
-        for record in piece.records:
-            letter = read_letter(
-                record.key,
-                record.value,
-                record.headers,
-                at=datetime.fromtimestamp((record.sent_at or 0) / 1000, UTC),
-                lies_at=(record.partition, record.offset),
-            )
-            if letter is not None:
-                found.append(letter)
-        yield Letters(letters=found, done=piece.done, total=piece.total)
+    async with aclosing(records_of(kafka, DEAD_LETTERS, Span(since=since))) as pieces:
+        async for piece in pieces:
+            found = []
+            for record in piece.records:
+                letter = read_letter(
+                    record.key,
+                    record.value,
+                    record.headers,
+                    at=datetime.fromtimestamp((record.sent_at or 0) / 1000, UTC),
+                    lies_at=(record.partition, record.offset),
+                )
+                if letter is not None:
+                    found.append(letter)
+            yield Letters(letters=found, done=piece.done, total=piece.total)

@@ -1,6 +1,6 @@
 """The records of a topic from a span of time, for a look back that leaves no trace: no group, nothing committed."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -38,7 +38,7 @@ class Piece:
     total: int  # offsets, transaction markers included
 
 
-async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncIterator[Piece]:
+async def records_of(kafka: Connection, topic: str, span: Span) -> AsyncGenerator[Piece]:
     """The span's records, each once. `topic`: its name in the contract. Raises KafkaError, TopicsMissing."""
     partitions = (await partition_counts(kafka, topic))[topic]
     read_our_way()

@@ -3,7 +3,8 @@
 import base64
 import binascii
 import heapq
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -76,20 +77,21 @@ def read_limit(text: str) -> int:
 
 async def find(
     kafka: Connection, database: AsyncEngine, which: Asked, *, progress: Progress, since: datetime = BEGINNING
-) -> AsyncIterator[list[Case]]:
+) -> AsyncGenerator[list[Case]]:
     """The cases that are asked for, in the order of their partitions; then those that `dead-letters` no longer keeps.
 
     Raises CannotRead, KafkaError, TopicsMissing.
     """
     seen: set[Place] = set()
-    async for piece in letters(kafka, since=since):
-        some = [letter for letter in piece.letters if which.fits(letter)]
-        seen |= {letter.place for letter in some if letter.reason == Reason.PROCESSING_FAILED}
-        for start in range(0, len(some), PIECE):
-            async with reading(database) as tx:
-                found = await cases(tx, some[start : start + PIECE])
-            yield [case for case in found if which.fits_case(case)]
-        progress(piece.done, piece.total)
+    async with aclosing(letters(kafka, since=since)) as pieces:
+        async for piece in pieces:
+            some = [letter for letter in piece.letters if which.fits(letter)]
+            seen |= {letter.place for letter in some if letter.reason == Reason.PROCESSING_FAILED}
+            for start in range(0, len(some), PIECE):
+                async with reading(database) as tx:
+                    found = await cases(tx, some[start : start + PIECE])
+                yield [case for case in found if which.fits_case(case)]
+            progress(piece.done, piece.total)
     async with reading(database) as tx:
         rest = await without_letter(tx, seen, since=since, limit=PIECE)
     yield [case for case in rest if which.fits(case.letter) and which.fits_case(case)]
