@@ -79,7 +79,7 @@ def _watched(original: Callable[..., Awaitable[Any]], points: list[int]) -> Call
                     await _end_amid_a_removal(number, original, *arguments)
             result = await original(*arguments, **named)
             for number in counting:
-                if POINTS[number].when is When.AFTER:
+                if POINTS[number].when is When.AFTER and result is not False:  # which says that nothing was done
                     _pass(number)
                 elif POINTS[number].when is When.COMMITTED:
                     _after_commit.setdefault(id(arguments[0]), []).append(number)
@@ -118,8 +118,13 @@ def _watch() -> None:
 
 
 def _work_in_small_batches() -> None:
-    orders.BATCH_RECORDS, orders.BATCH_CORRECTIONS = 20, 3
-    orders.AT_ONCE = 20 if os.getpid() % 2 else 0  # half of the workers never answer at once, the others where they can
+    orders.BATCH_CORRECTIONS = 3
+    if (
+        os.getpid() % 2
+    ):  # half of the workers answer at once: of more orders than a few, one needs the longer way nearly always
+        orders.BATCH_RECORDS = orders.AT_ONCE = 3
+    else:
+        orders.BATCH_RECORDS, orders.AT_ONCE = 20, 0
     relationships.BATCH_RECORDS, relay.BATCH_MESSAGES, reminders.BATCH = 20, 20, 3
     corrections.BATCH_FACTS, corrections.BATCH_ANSWERS = 10, 10
 

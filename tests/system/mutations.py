@@ -65,7 +65,7 @@ def _swap_type(rng: Random, draft: Draft) -> None:
         while isinstance(place[name], dict) and place[name] and rng.random() < 0.7:
             place = place[name]
             name = rng.choice(sorted(place))
-        place[name] = rng.choice(_WRONG)
+        place[name] = _wrong(rng, draft, name)
         draft.value = json.dumps(data).encode()
 
 
@@ -77,8 +77,14 @@ def _drop_or_repeat_a_field(rng: Random, draft: Draft) -> None:
             del data[name]
             draft.value = json.dumps(data).encode()
         else:
-            again = json.dumps({name: rng.choice(_WRONG)}).encode()[1:]
+            again = json.dumps({name: _wrong(rng, draft, name)}).encode()[1:]
             draft.value = (draft.value or b"").rstrip()[:-1] + b"," + again
+
+
+def _wrong(rng: Random, draft: Draft, name: str) -> object:
+    """Some of it is a supplier's id like any other: then it is this record's alone, so that its world stays its own."""
+    wrong = rng.choice(_WRONG)
+    return f"{wrong}{draft.serial}" if name == "supplier_id" and isinstance(wrong, str) and wrong.strip() else wrong
 
 
 def _nest(rng: Random, draft: Draft) -> None:

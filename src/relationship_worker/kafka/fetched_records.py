@@ -11,14 +11,14 @@ from typing import Any
 
 import google_crc32c
 import msgspec
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
 from relationship_worker.kafka.batch_records import BEHIND_CRC, BatchRecords, Some
 from relationship_worker.kafka.plain_records import HANDED_ON_WEIGHT, Damaged, FetchedRecord, head_of
 
-__all__ = ["Fetched", "FetchedRecord", "Unreadable", "read_our_way"]
+__all__ = ["Fetched", "FetchedRecord", "Unreadable", "is_skipping", "read_our_way"]
 
 TAKEN_WEIGHT = (
     8 * HANDED_ON_WEIGHT
@@ -48,6 +48,11 @@ def read_our_way() -> None:
     fetcher.MemoryRecords = _Batches
     fetcher.PartitionRecords = _PartitionRecords
     fetcher.FetchResult = _FetchResult
+
+
+def is_skipping(consumer: AIOKafkaConsumer) -> bool:
+    """Whether a partition has nothing to return yet, amid a record that is too large to be kept: it is to be asked again."""
+    return any(getattr(fetched, "is_skipping", False) for fetched in consumer._fetcher._records.values())
 
 
 class _Batches:
@@ -129,6 +134,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiok
 
 class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships no types
     _partition_records: _PartitionRecords | None
+    is_skipping = False  # the last look ended amid a large record
 
     def check_assignment(self, tp: TopicPartition) -> bool:
         if self._assignment.active and self._partition_records is not None:
@@ -140,6 +146,7 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships
     def getall(self, max_records: int | None = None) -> list[Fetched]:
         """What can be had now. Never raises: that would drop what was fetched of other partitions."""
         place, records = self._topic_partition, self._partition_records
+        self.is_skipping = False
         if records is None or not self.check_assignment(place):
             return []
         found: list[Fetched] = []
@@ -149,6 +156,7 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships
             for some, weight in records:
                 found += some
                 taken += weight
+                self.is_skipping = not weight
                 if not weight or taken > most:
                     break
             else:

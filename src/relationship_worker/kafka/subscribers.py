@@ -18,7 +18,7 @@ from faststream.security import BaseSecurity, SASLOAuthBearer, SASLScram512
 
 from relationship_worker.kafka.access import OAUTHBEARER, SCRAM, Access
 from relationship_worker.kafka.connection import REQUEST_TIMEOUT_MS, Connection
-from relationship_worker.kafka.fetched_records import MOST_OF_ALL_PARTITIONS, Fetched, read_our_way
+from relationship_worker.kafka.fetched_records import MOST_OF_ALL_PARTITIONS, Fetched, is_skipping, read_our_way
 from relationship_worker.kafka.lanes import MOST_IN_A_LANE, Lane
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._lanes: dict[TopicPartition, tuple[Lane, asyncio.Task[None]]] = {}
         self._work = work
         self._ended: str | None = None
-        self._noticing: AIOKafkaConsumer | None = None
+        self._fetching: AIOKafkaConsumer | None = None
         self.assigned = asyncio.Event()
         broker.add_middleware(lambda records, *, context: _Noticed(records, context=context, lost=self._lost))
         self._subscriber = broker.subscriber(
@@ -111,7 +111,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called after a rebalance: a lane for every partition. It reads the truth about its position by itself."""
-        self._notice_refusals()
+        self._fetch_our_way()
         await self._end([place for place in assigned if place in self._lanes])
         share = min(MOST_IN_A_LANE, MOST_OF_ALL_PARTITIONS // max(len(assigned), 1))
         for place in sorted(assigned):
@@ -120,18 +120,23 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         log.info("partitions assigned", partitions=[f"{p.topic}-{p.partition}" for p in sorted(assigned)])
         self.assigned.set()
 
-    def _notice_refusals(self) -> None:
+    def _fetch_our_way(self) -> None:
         """Where Kafka does not let this user read a topic, FastStream would log it and sleep for five seconds, amid the
-        records of all other topics: here the topic's lanes are told, and the others go on."""
+        records of all other topics: here the topic's lanes are told, and the others go on. And where nothing can be had yet
+        but a large record is being skipped, client and FastStream would rest after each piece of it."""
         consumer = self.consumer
-        if consumer is self._noticing:
+        if consumer is self._fetching:
             return
-        self._noticing = consumer
+        self._fetching = consumer
         fetch = consumer.getmany
 
         async def fetch_or_notice(*places: TopicPartition, **options: Any) -> dict[TopicPartition, Any]:
             try:
-                return dict(await fetch(*places, **options))
+                found = await fetch(*places, **options)
+                while not found and is_skipping(consumer):
+                    await asyncio.sleep(0)  # the others have their turn
+                    found = await fetch(*places, **options | {"timeout_ms": 0})
+                return dict(found)
             except TopicAuthorizationFailedError as why:
                 for lane in self.lanes:
                     if lane.place.topic in why.args:

@@ -59,12 +59,20 @@ class Deciding:
     outbox_lanes: int
 
     async def decide(
-        self, tx: Tx, new: Sequence[Arrived], *, like: int, now: datetime, let_go: Collection[Pair] = ()
+        self,
+        tx: Tx,
+        new: Sequence[Arrived],
+        *,
+        like: int,
+        now: datetime,
+        let_go: Collection[Pair] = (),
+        beside: Sequence[Message] = (),
     ) -> Counter[str]:
-        """Decide inputs that are here for the first time; how many messages that makes, by topic.
+        """Decide inputs that are here for the first time; how many messages are told with it, by topic.
 
         `like`: the partition of an input, for messages that have neither key nor partition. `let_go`: relationships that
-        are held, but whose inputs these are.
+        are held, but whose inputs these are. `beside`: what else the transaction tells; posted apart, two transactions
+        could wait for each other's lanes of the outbox.
         """
         about = {pair for a in new if (pair := of_one_relationship(a.item)) is not None}
         held = (await held_back.held(tx, about) if about else set()) - set(let_go)
@@ -81,7 +89,9 @@ class Deciding:
             await desk.remember(tx)
             messages += desk.messages
             if erasure is not None:
-                told += await self.post(tx, messages, like=like)  # what waits in the outbox is erased as well
+                told += await self.post(
+                    tx, messages, like=like
+                )  # what waits in the outbox is erased; nobody decides beside
                 messages = []
                 await personal_data.erase(
                     tx,
@@ -92,7 +102,7 @@ class Deciding:
                     event_source=erasure.event.source,
                     now=now,
                 )
-        return told + await self.post(tx, messages, like=like)
+        return told + await self.post(tx, [*messages, *beside], like=like)
 
     async def post(self, tx: Tx, messages: Sequence[Message], *, like: int) -> Counter[str]:
         """Put messages into the outbox, each with its partition."""

@@ -127,8 +127,8 @@ class LettingGo:
                 set_aside.append((record, why))
                 await inbox.give_back(tx, {one.event_key} if one.event_key else set())
         like = going_on.place.partition
-        await self.deciding.decide(tx, arrived, like=like, now=now, let_go=[going_on.pair])
-        await self.deciding.post(tx, dead_letters(self.kafka, set_aside), like=like)
+        letters = dead_letters(self.kafka, set_aside)
+        await self.deciding.decide(tx, arrived, like=like, now=now, let_go=[going_on.pair], beside=letters)
         await held_back.forget(tx, waiting)
 
     async def _failed(self, going_on: Hold, error: Exception) -> None:

@@ -121,8 +121,7 @@ class RelationshipsRoad:
                 set_aside[:] = [one for one in set_aside if one[0] is not record]
         new = await self._use_up(tx, arrived, set_aside, now=now)
         like = self.lane.place.partition
-        told = await self.deciding.decide(tx, new, like=like, now=now)
-        return told + await self.deciding.post(tx, dead_letters(self.kafka, set_aside), like=like)
+        return await self.deciding.decide(tx, new, like=like, now=now, beside=dead_letters(self.kafka, set_aside))
 
     async def _use_up(self, tx: Tx, arrived: Sequence[Arrived], set_aside: SetAside, *, now: datetime) -> list[Arrived]:
         """Those that are here for the first time; an event that was here with other data is a dead letter."""
