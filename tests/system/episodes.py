@@ -25,6 +25,8 @@ WORKERS = 2
 FEW_CONNECTIONS = "2"  # for all lanes and clocks of a worker: they wait for one another
 FEW_CONNECTIONS_EVERY = 3  # seeds
 LEFT_OPEN, LEFT_OPEN_SAID = "transactions that Kafka had left open", "ending what Kafka left open"
+DEADLOCKS, DEADLOCK_SAID = "times that a log says DeadlockDetectedError", "DeadlockDetectedError"
+AMISS = (TAKEN, DEADLOCKS)  # where it is counted at all: locks are taken in one order
 FRESHNESS_SECONDS = 2.0  # as it is shipped: orders that could not wait any longer say so, and are held against that
 
 
@@ -128,7 +130,9 @@ async def played_on_own_servers(planned: Planned, folder: Path, spawn: Spawn = s
             blow_seconds=BLOW_SECONDS,
             crashes=planned.crashes,
         )
-        played.counts[LEFT_OPEN] += sum(log.read_text(errors="replace").count(LEFT_OPEN_SAID) for log in road.logs)
+        logs = [log.read_text(errors="replace") for log in road.logs]
+        played.counts[LEFT_OPEN] += sum(log.count(LEFT_OPEN_SAID) for log in logs)
+        played.counts[DEADLOCKS] += sum(log.count(DEADLOCK_SAID) for log in logs)
         return played
 
 
@@ -154,7 +158,7 @@ def judged_episode(
         reached=planned.crashes.reached - reached_before if planned.crashes else Counter(),
         outputs=Counter(record.topic for record in played.reading.committed),
         wrong=Counter(str(difference.kind) for difference in verdict.differences),
-        troubles=(*played.troubles, *([TAKEN] if played.counts[TAKEN] else [])),
+        troubles=(*played.troubles, *(what for what in AMISS if played.counts[what])),
         ended=played.ended,
         not_caught_up=verdict.not_caught_up,
         most_memory=played.most_memory,
