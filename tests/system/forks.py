@@ -72,6 +72,7 @@ class Forks:
         """A worker; others than those that are to end get a Python of their own."""
         if program[0] != FORKED:
             return await spawned(program, environment, log)
+        log.touch()  # a worker that is killed before it has begun has one too
         asked = {"arguments": program[1:], "environment": dict(environment), "log": os.path.abspath(log)}  # noqa: ASYNC240  # reads nothing
         async with self._starting:
             assert self._process.stdin is not None
@@ -91,6 +92,10 @@ class Forks:
                 ended = self._live.pop(int(pid))
                 ended.returncode = int(code[0])
                 ended.over.set()
+        for left in self._live.values():  # whoever waits for one would wait for ever
+            left.kill()
+            left.returncode = -signal.SIGKILL
+            left.over.set()
 
 
 @asynccontextmanager
