@@ -209,7 +209,7 @@ class Road:
         return await self.send(ORDER_CREATED, data, **{"key": order_id.encode(), **more})
 
     async def settled(self) -> None:
-        """Until the group has committed every input, and the outbox is told."""
+        """Until the group has committed every input. What waits in the outbox may still be told: see `all_told`."""
 
         async def done() -> bool:
             consumer = AIOKafkaConsumer(
@@ -224,6 +224,28 @@ class Road:
                 await consumer.stop()
 
         await until("the group to commit all inputs", done)
+
+    async def all_told(self) -> None:
+        """Until all is told that waits in the outbox by now."""
+        outbox_topic = f"{self.prefix}{self.group}.outbox"
+        database = open_database(self.database_url, connections=1)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.stack.kafka_bootstrap_servers, group_id=self.group, enable_auto_commit=False
+        )
+
+        async def told() -> bool:
+            return all(
+                [(await consumer.committed(TopicPartition(outbox_topic, r.lane)) or 0) >= r.last for r in posted]
+            )
+
+        try:
+            await consumer.start()
+            async with transaction(database) as tx:
+                posted = await rows(tx, "SELECT lane, last FROM outbox_lanes WHERE lane >= 0")
+            await until("the outbox to be told", told)
+        finally:
+            await consumer.stop()
+            await database.dispose()
 
     async def committed(self) -> dict[tuple[str, int], int | None]:
         """The group's positions on the input topics."""

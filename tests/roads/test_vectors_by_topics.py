@@ -61,6 +61,7 @@ class Play:
                 key = f"{supplier}/{data['customer_id']}" if "customer_id" in data else supplier
                 self.sent[supplier, round_] = await self._road.send(type_, data, at=at, key=key.encode())
             await self._road.settled()
+        await self._road.all_told()
         self._rounds.clear()
 
     async def told(self, topic: str) -> dict[str, list[Told]]:
