@@ -97,7 +97,10 @@ class Workers:
             await self.start(instead_of=worker)
 
     def _judge_end(self, worker: Worker) -> None:
-        """A worker that is asked to end exits with 0; one that had not said a word yet may end as any program does."""
+        """A worker that is asked to end exits with 0; one that had not said a word yet may end as any program does, and one
+        that passes a point amid its work while it ends may end there."""
+        if self.crashes is not None and self.crashes.has_ended(worker.returncode or 0):
+            return
         log = self.road.logs[self.road.workers.index(worker)]
         had_begun = log.stat().st_size > 0
         if worker.returncode != 0 and (had_begun or worker.returncode != -signal.SIGTERM):
