@@ -40,6 +40,7 @@ class CrashPlay:
     seed: int
     each: int
     until: float  # on the monotonic clock
+    points: Sequence[Point]  # at which workers are to end
     folder: Path
     forks: Forks
     reached: Counter[int] = field(default_factory=Counter)
@@ -49,18 +50,24 @@ class CrashPlay:
 
     async def play(self, at_once: int) -> None:
         """All of it; `at_once` episodes at a time."""
-        await asyncio.gather(self._periods(), self._parked(), *(self._episodes() for _ in range(at_once)))
+        others = [(AS_PERIODS_PASS, self._periods), (AFTER_THE_GRACE_TIME, self._parked)]
+        beside = [played() for points, played in others if self._is_wanted(points)]
+        await asyncio.gather(*beside, *(self._episodes() for _ in range(at_once)))
+
+    def missing(self, some: Sequence[Point]) -> list[Point]:
+        """Those that were not reached as often as wanted."""
+        return [point for point in some if point in self.points and self.reached[POINTS.index(point)] < self.each]
 
     def _is_wanted(self, some: Sequence[Point]) -> bool:
-        missing = any(self.reached[POINTS.index(point)] < self.each for point in some)
-        return missing and monotonic() < self.until
+        return bool(self.missing(some)) and monotonic() < self.until
 
     async def _episodes(self) -> None:
         while self._is_wanted(IN_EPISODES):
             seed = self.seed + self.begun
             self.begun += 1
             began = monotonic()
-            crashes = Crashes(Random(seed), EACH_ROUND, everywhere=self.reached, until=self.until)
+            numbers = [POINTS.index(point) for point in IN_EPISODES if point in self.points]
+            crashes = Crashes(Random(seed), EACH_ROUND, everywhere=self.reached, points=numbers, until=self.until)
             planned = await asyncio.to_thread(plan, seed, SIZE, crashes=crashes)
             played = await played_on_own_servers(planned, self.folder, self.forks.spawn)
             seconds = monotonic() - began
@@ -105,7 +112,8 @@ class CrashPlay:
 async def _play(arguments: argparse.Namespace, seed: int, folder: Path) -> CrashPlay:
     async with forks() as forked:
         until = monotonic() + 60 * arguments.minutes
-        play = CrashPlay(seed=seed, each=arguments.each, until=until, folder=folder, forks=forked)
+        points = [point for point in POINTS if arguments.only in point.name]
+        play = CrashPlay(seed=seed, each=arguments.each, until=until, points=points, folder=folder, forks=forked)
         await play.play(arguments.at_once)
         return play
 
@@ -114,10 +122,13 @@ def main() -> int:
     """0 where nothing differs and each point was reached as often as wanted."""
     parser = argparse.ArgumentParser(prog="system.crash_play", description=__doc__)
     parser.add_argument("--each", type=int, default=EACH_POINT, help="times that a worker is to end at each point")
+    parser.add_argument("--only", default="", help="points whose name has this in it")
     parser.add_argument("--minutes", type=float, default=20.0, help="after which no worker is to end any more")
     parser.add_argument("--at-once", type=int, default=3, help="episodes side by side")
     parser.add_argument("--seed", type=int, help="of the first episode; random where left out")
     arguments = parser.parse_args()
+    if not any(arguments.only in point.name for point in POINTS):
+        parser.error(f"no point's name has {arguments.only!r} in it; they are: " + "; ".join(p.name for p in POINTS))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of this side's clients
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**31)
     folder = Path(tempfile.mkdtemp(prefix="relationship-worker-crashes-"))
@@ -125,8 +136,8 @@ def main() -> int:
     play = asyncio.run(_play(arguments, seed, folder))
     print(table(play.episodes))
     print("\n".join([*points(play.reached, POINTS), *play.wrong]))
-    missing = sum(play.reached[number] < play.each for number in range(len(POINTS)))
-    print(f"{missing} of {len(POINTS)} points were reached less than {play.each} times")
+    missing = len(play.missing(POINTS))
+    print(f"{missing} of {len(play.points)} points were reached less than {play.each} times")
     return 1 if missing or play.wrong or any(episode.is_wrong for episode in play.episodes) else 0
 
 

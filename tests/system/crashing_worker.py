@@ -119,10 +119,8 @@ def _watch() -> None:
 
 def _work_in_small_batches() -> None:
     orders.BATCH_CORRECTIONS = 3
-    if (
-        os.getpid() % 2
-    ):  # half of the workers answer at once: of more orders than a few, one needs the longer way nearly always
-        orders.BATCH_RECORDS = orders.AT_ONCE = 3
+    if os.getpid() % 2 or len(_armed) == 1:  # these answer at once, one by one: of several, one order may need more
+        orders.BATCH_RECORDS = orders.AT_ONCE = 1
     else:
         orders.BATCH_RECORDS, orders.AT_ONCE = 20, 0
     relationships.BATCH_RECORDS, relay.BATCH_MESSAGES, reminders.BATCH = 20, 20, 3
