@@ -25,6 +25,7 @@ from system.collector import Collector
 from system.expectations import Expectations
 from system.judge import Verdict, judge
 from system.plan import Plan, Round
+from system.player import PATIENT
 from system.reading import Place, read_back
 from system.waits import Sent, Waits
 from waiting import until
@@ -79,6 +80,7 @@ async def run(road: Road, seed: int, *, generated: int, hostile_share: float = 1
     """One worker, and all of the plan."""
     bad = bad_input(seed, datetime.now(UTC), generated=generated, hostile_share=hostile_share)
     expected = bad.expectations()
+    road.settings["RELATIONSHIP_WORKER_FRESHNESS_SECONDS"] = f"{PATIENT:g}"
     collector = Collector(road.stack.kafka_bootstrap_servers, road.prefix)
     await collector.open()
     try:

@@ -10,6 +10,7 @@ from system.blows import Fault
 from system.crash_points import IN_EPISODES, Point
 from system.episodes import Episode
 
+MOST_NAMED = 12  # points that were never reached
 EACH_POINT = 50  # times that a worker is to end at each point of its work
 KAFKA_RESTARTS = (Fault.KAFKA_CLEAN, Fault.KAFKA_HARD)
 POSTGRES_RESTARTS = (Fault.POSTGRES_FAST, Fault.POSTGRES_IMMEDIATE, Fault.POSTGRES_KILLED)
@@ -86,12 +87,13 @@ def _points(episodes: Sequence[Episode]) -> list[str]:
 def points(reached: Counter[int], of: Sequence[Point]) -> list[str]:
     """How often a worker ended at each of the points, which are counted from the first of all on."""
     never = [point.name for number, point in enumerate(of) if not reached[number]]
+    named = "; ".join(never) if len(never) <= MOST_NAMED else f"{len(never)} of them"
     counted = [f"{reached[number]:>6}  {point.name}" for number, point in enumerate(of) if reached[number]]
     return [
         "",
         f"a worker ended amid its work {reached.total()} times, at {len(counted)} of {len(of)} points:",
         *counted,
-        *(["never reached: " + "; ".join(never)] if never else []),
+        *([f"never reached: {named}"] if never else []),
     ]
 
 
