@@ -53,11 +53,7 @@ def hostile_records() -> Iterator[Draft]:
         draft.data[fields[number // 3 % len(fields)]] = text
         yield draft.sealed()
         named = a_draft(topic).sealed()
-        named.headers[number % 2] = (
-            named.headers[number % 2][0],
-            text.encode("utf-8", "surrogatepass"),
-        )  # id, or source
-        yield named
+        yield _with_header(named, _ATTRIBUTES[number % 2], text.encode("utf-8", "surrogatepass"))  # id, or source
         keyed = a_draft(topic).sealed()
         keyed.key = text.encode("utf-8", "surrogatepass")
         keyed.partition = partition_of(keyed.key)
@@ -76,9 +72,7 @@ def hostile_records() -> Iterator[Draft]:
     for topic in (ORDERS, DECISIONS, REQUESTS):
         for name in _ATTRIBUTES:
             for text in _TEXTS:
-                draft = a_draft(topic).sealed()
-                draft.headers = [(header, text if header == name else value) for header, value in draft.headers]
-                yield draft
+                yield _with_header(a_draft(topic).sealed(), name, text)
             for change in (_without, _twice, _twice_and_null, _in_another_case):
                 draft = a_draft(topic).sealed()
                 draft.headers = change(draft.headers, name)
@@ -87,6 +81,13 @@ def hostile_records() -> Iterator[Draft]:
 
 _UNDECIDED = ("i_",)  # a parser may take it or not
 _Headers = list[tuple[str, bytes | None]]
+
+
+def _with_header(draft: Draft, name: str, text: bytes | None) -> Draft:
+    draft.headers = [(header, text if header == name else value) for header, value in draft.headers]
+    if name == "ce_id":
+        draft.partition = partition_of(text or b"")  # some come twice: of events with one id the first counts
+    return draft
 
 
 def _without(headers: _Headers, name: str) -> _Headers:

@@ -82,9 +82,9 @@ def _drop_or_repeat_a_field(rng: Random, draft: Draft) -> None:
 
 
 def _wrong(rng: Random, draft: Draft, name: str) -> object:
-    """Some of it is a supplier's id like any other: then it is this record's alone, so that its world stays its own."""
+    """Some of it is an id like any other: then it is this record's alone, so that its world stays its own."""
     wrong = rng.choice(_WRONG)
-    return f"{wrong}{draft.serial}" if name == "supplier_id" and isinstance(wrong, str) and wrong.strip() else wrong
+    return f"{wrong}{draft.serial}" if name in ("supplier_id", "id") and isinstance(wrong, str) and wrong else wrong
 
 
 def _nest(rng: Random, draft: Draft) -> None:
