@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from contracts.published import check_output
 from relationship_worker.local.stack import Stack, running_stack
-from relationship_worker.storage.database import open_database, rows, transaction
+from relationship_worker.storage.database import open_database, rows, run, transaction
 from waiting import until
 
 REQUESTS, DECISIONS, ORDERS = "connection-requests", "relationship-decisions", "orders"
@@ -227,48 +227,43 @@ class Road:
 
     async def all_told(self) -> None:
         """Until all is told that waits in the outbox by now."""
-        outbox_topic = f"{self.prefix}{self.group}.outbox"
-        database = open_database(self.database_url, connections=1)
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.stack.kafka_bootstrap_servers, group_id=self.group, enable_auto_commit=False
-        )
+        outbox = f"{self.group}.outbox"  # behind the prefix
+        posted = await self.ask("SELECT lane, last FROM outbox_lanes WHERE lane >= 0")
 
         async def told() -> bool:
-            return all(
-                [(await consumer.committed(TopicPartition(outbox_topic, r.lane)) or 0) >= r.last for r in posted]
-            )
+            up_to = await self.committed([outbox])
+            return all((up_to.get((self.prefix + outbox, lane)) or 0) >= last for lane, last in posted)
 
+        await until("the outbox to be told", told)
+
+    async def ask(self, statement: str) -> Any:
+        """All rows of a statement on the worker's database, in a transaction of its own; how many it changed, if it is none
+        that asks."""
+        database = open_database(self.database_url, connections=1)
         try:
-            await consumer.start()
             async with transaction(database) as tx:
-                posted = await rows(tx, "SELECT lane, last FROM outbox_lanes WHERE lane >= 0")
-            await until("the outbox to be told", told)
+                if statement.lstrip().upper().startswith("SELECT"):
+                    return await rows(tx, statement)
+                return await run(tx, statement)
         finally:
-            await consumer.stop()
             await database.dispose()
 
-    async def committed(self) -> dict[tuple[str, int], int | None]:
-        """The group's positions on the input topics."""
+    async def committed(self, topics: Sequence[str] = INPUTS) -> dict[tuple[str, int], int | None]:
+        """The group's positions on topics, by default the inputs."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.kafka_bootstrap_servers, group_id=self.group)
         await consumer.start()
         try:
-            places = [TopicPartition(self.prefix + topic, p) for topic in INPUTS for p in range(self.partitions)]
+            places = [TopicPartition(self.prefix + topic, p) for topic in topics for p in range(self.partitions)]
             return {(place.topic, place.partition): await consumer.committed(place) for place in places}
         finally:
             await consumer.stop()
 
     async def corrections_to_tell(self) -> int | None:
         """How many corrections all facts together led to; None as long as some facts were not followed up."""
-        database = open_database(self.database_url, connections=1)
-        try:
-            async with transaction(database) as tx:
-                [row] = await rows(
-                    tx,
-                    """SELECT (SELECT count(*) FROM new_facts) AS facts,
-                              (SELECT coalesce(sum(last), 0)::int FROM correction_lanes) AS corrections""",
-                )
-        finally:
-            await database.dispose()
+        [row] = await self.ask(
+            """SELECT (SELECT count(*) FROM new_facts) AS facts,
+                      (SELECT coalesce(sum(last), 0)::int FROM correction_lanes) AS corrections"""
+        )
         return None if row.facts else int(row.corrections)
 
     async def read(self, topic: str, *, isolation: str = "read_committed") -> list[Told]:

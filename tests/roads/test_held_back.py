@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from roads.driving import SHOP, YESTERDAY, Road, Told, pair
-from roads.trouble import TROUBLE, ask, broken, fixed, letters, place_of, rejected
+from roads.trouble import TROUBLE, broken, fixed, letters, place_of, rejected
 from waiting import until
 from watching import watched
 
@@ -54,7 +54,7 @@ async def decided(road: Road, customer: str = "anna") -> list[str | None]:
 
 async def let_go(road: Road) -> None:
     async def nothing_is_held() -> bool:
-        [row] = await ask(road, "SELECT (SELECT count(*) FROM holds) + (SELECT count(*) FROM held_inputs) AS n")
+        [row] = await road.ask("SELECT (SELECT count(*) FROM holds) + (SELECT count(*) FROM held_inputs) AS n")
         return bool(row.n == 0)
 
     await until("nothing to be held back", nothing_is_held)
@@ -170,7 +170,7 @@ async def test_settings_hold_back_later_settings_and_no_relationship(road: Road)
     await command(road, "replay", place_of(letter))
     await let_go(road)
 
-    found = await ask(road, "SELECT settings ->> 'default_customer_number' AS d FROM supplier_settings ORDER BY change")
+    found = await road.ask("SELECT settings ->> 'default_customer_number' AS d FROM supplier_settings ORDER BY change")
     assert [row.d for row in found] == [TROUBLE, "D-2"]
 
     async def the_order_is_told_what_became_known() -> bool:
@@ -234,8 +234,7 @@ async def test_an_erasure_reaches_what_is_held_back(road: Road, tmp_path: Path):
 async def held_with(road: Road, text: str) -> int:
     """Rows of what is held back or edited that hold a text."""
     look = f"position('{text.encode().hex()}' IN encode(value, 'hex')) > 0"
-    [row] = await ask(
-        road,
+    [row] = await road.ask(
         f"""SELECT (SELECT count(*) FROM held_inputs WHERE {look})
                  + (SELECT count(*) FROM dead_letter_acts WHERE {look}) AS n""",
     )
@@ -265,7 +264,7 @@ async def test_what_follows_is_told_once_and_in_order_whoever_is_killed(road: Ro
     for left in (1000, 400):
 
         async def has_come_so_far(left: int = left) -> bool:
-            [row] = await ask(road, "SELECT count(*) AS n FROM held_inputs")
+            [row] = await road.ask("SELECT count(*) AS n FROM held_inputs")
             return bool(row.n <= left)
 
         await until(f"{left} to be left", has_come_so_far)

@@ -5,7 +5,6 @@ A record whose reason or default number is `trouble` can't be remembered; what i
 
 from typing import Any
 
-from relationship_worker.storage.database import open_database, rows, run, transaction
 from roads.driving import SHOP, YESTERDAY, Road, Told, pair
 from waiting import until
 
@@ -17,28 +16,16 @@ BROKEN = {
 }
 
 
-async def ask(road: Road, statement: str) -> Any:
-    """All rows of a statement, in a transaction of its own."""
-    database = open_database(road.database_url, connections=1)
-    try:
-        async with transaction(database) as tx:
-            if statement.lstrip().upper().startswith("SELECT"):
-                return await rows(tx, statement)
-            return await run(tx, statement)
-    finally:
-        await database.dispose()
-
-
 async def broken(road: Road) -> None:
     """From now on the worker fails on whatever is trouble."""
     for table, check in BROKEN.items():
-        await ask(road, f"ALTER TABLE {table} ADD CONSTRAINT no_trouble CHECK ({check}) NOT VALID")
+        await road.ask(f"ALTER TABLE {table} ADD CONSTRAINT no_trouble CHECK ({check}) NOT VALID")
 
 
 async def fixed(road: Road) -> None:
     """A worker that does not fail any more."""
     for table in BROKEN:
-        await ask(road, f"ALTER TABLE {table} DROP CONSTRAINT no_trouble")
+        await road.ask(f"ALTER TABLE {table} DROP CONSTRAINT no_trouble")
 
 
 async def rejected(road: Road, customer: str, reason: str, **more: Any) -> str:
@@ -61,4 +48,4 @@ def place_of(letter: Told) -> str:
     return ":".join(str(letter.header(f"deadletter-{part}")) for part in ("topic", "partition", "offset"))
 
 
-__all__ = ["SHOP", "TROUBLE", "ask", "broken", "fixed", "letters", "place_of", "rejected"]
+__all__ = ["SHOP", "TROUBLE", "broken", "fixed", "letters", "place_of", "rejected"]

@@ -51,7 +51,7 @@ class CrashPlay:
     async def play(self, at_once: int) -> None:
         """All of it; `at_once` episodes at a time."""
         others = [(AS_PERIODS_PASS, self._periods), (AFTER_THE_GRACE_TIME, self._parked)]
-        beside = [played() for points, played in others if self._is_wanted(points)]
+        beside = [played() for some, played in others if self._is_wanted(some)]
         await asyncio.gather(*beside, *(self._episodes() for _ in range(at_once)))
 
     def missing(self, some: Sequence[Point]) -> list[Point]:
@@ -109,11 +109,10 @@ class CrashPlay:
             yield road
 
 
-async def _play(arguments: argparse.Namespace, seed: int, folder: Path) -> CrashPlay:
+async def _play(arguments: argparse.Namespace, wanted: Sequence[Point], seed: int, folder: Path) -> CrashPlay:
     async with forks() as forked:
         until = monotonic() + 60 * arguments.minutes
-        points = [point for point in POINTS if arguments.only in point.name]
-        play = CrashPlay(seed=seed, each=arguments.each, until=until, points=points, folder=folder, forks=forked)
+        play = CrashPlay(seed=seed, each=arguments.each, until=until, points=wanted, folder=folder, forks=forked)
         await play.play(arguments.at_once)
         return play
 
@@ -127,13 +126,14 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=3, help="episodes side by side")
     parser.add_argument("--seed", type=int, help="of the first episode; random where left out")
     arguments = parser.parse_args()
-    if not any(arguments.only in point.name for point in POINTS):
+    wanted = [point for point in POINTS if arguments.only in point.name]
+    if not wanted:
         parser.error(f"no point's name has {arguments.only!r} in it; they are: " + "; ".join(p.name for p in POINTS))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of this side's clients
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(2**31)
     folder = Path(tempfile.mkdtemp(prefix="relationship-worker-crashes-"))
     print(f"crashes: seed {seed}; logs of the workers are in {folder}", flush=True)
-    play = asyncio.run(_play(arguments, seed, folder))
+    play = asyncio.run(_play(arguments, wanted, seed, folder))
     print(table(play.episodes))
     print("\n".join([*points(play.reached, POINTS), *play.wrong]))
     missing = len(play.missing(POINTS))

@@ -24,14 +24,15 @@ from aiokafka.protocol.types import (
 Places = dict[str, list[int]]
 """Partitions by topic."""
 
-_ASKED = (
-    "topics",
-    CompactArray(
-        ("name", CompactString("utf-8")),
-        ("partition_indexes", CompactArray(Int32)),
-        ("tags", TaggedFields),
-    ),
-)
+_TAGS = ("tags", TaggedFields)
+_NAME = ("name", CompactString("utf-8"))
+_ASKED = ("topics", CompactArray(_NAME, ("partition_indexes", CompactArray(Int32)), _TAGS))
+
+
+def _told(*fields: object) -> tuple[str, CompactArray]:
+    """What an answer has of each partition, by topic."""
+    of_partition = CompactArray(("partition_index", Int32), *fields, _TAGS)
+    return ("topics", CompactArray(_NAME, ("partitions", of_partition), _TAGS))
 
 
 def raise_for(code: int, of: str) -> None:
@@ -57,24 +58,12 @@ class _DescribeProducersResponse(Response):  # type: ignore[misc]  # aiokafka sh
     API_VERSION = 0
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("name", CompactString("utf-8")),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition_index", Int32),
-                        ("error_code", Int16),
-                        ("error_message", CompactString("utf-8")),
-                        ("active_producers", _ActiveProducers),
-                        ("tags", TaggedFields),
-                    ),
-                ),
-                ("tags", TaggedFields),
-            ),
+        _told(
+            ("error_code", Int16),
+            ("error_message", CompactString("utf-8")),
+            ("active_producers", _ActiveProducers),
         ),
-        ("tags", TaggedFields),
+        _TAGS,
     )
 
 
@@ -85,7 +74,7 @@ class _DescribeProducersRequest(RequestStruct):  # type: ignore[misc]
     RESPONSE_TYPE = _DescribeProducersResponse
     SCHEMA = Schema(
         _ASKED,
-        ("tags", TaggedFields),
+        _TAGS,
     )
 
 
@@ -119,13 +108,13 @@ class _DescribeTransactionsResponse(Response):  # type: ignore[misc]
                     CompactArray(
                         ("topic", CompactString("utf-8")),
                         ("partitions", CompactArray(Int32)),
-                        ("tags", TaggedFields),
+                        _TAGS,
                     ),
                 ),
-                ("tags", TaggedFields),
+                _TAGS,
             ),
         ),
-        ("tags", TaggedFields),
+        _TAGS,
     )
 
 
@@ -134,7 +123,7 @@ class _DescribeTransactionsRequest(RequestStruct):  # type: ignore[misc]
     API_KEY = 65
     API_VERSION = 0
     RESPONSE_TYPE = _DescribeTransactionsResponse
-    SCHEMA = Schema(("transactional_ids", CompactArray(CompactString("utf-8"))), ("tags", TaggedFields))
+    SCHEMA = Schema(("transactional_ids", CompactArray(CompactString("utf-8"))), _TAGS)
 
 
 class DescribeTransactions(Request[_DescribeTransactionsRequest]):  # type: ignore[misc]
@@ -152,26 +141,14 @@ class _OffsetFetchResponse(Response):  # type: ignore[misc]
     API_VERSION = 7
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("name", CompactString("utf-8")),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition_index", Int32),
-                        ("committed_offset", Int64),
-                        ("committed_leader_epoch", Int32),
-                        ("metadata", CompactString("utf-8")),
-                        ("error_code", Int16),
-                        ("tags", TaggedFields),
-                    ),
-                ),
-                ("tags", TaggedFields),
-            ),
+        _told(
+            ("committed_offset", Int64),
+            ("committed_leader_epoch", Int32),
+            ("metadata", CompactString("utf-8")),
+            ("error_code", Int16),
         ),
         ("error_code", Int16),
-        ("tags", TaggedFields),
+        _TAGS,
     )
 
 
@@ -184,7 +161,7 @@ class _OffsetFetchRequest(RequestStruct):  # type: ignore[misc]
         ("group_id", CompactString("utf-8")),
         _ASKED,
         ("require_stable", Boolean),
-        ("tags", TaggedFields),
+        _TAGS,
     )
 
 

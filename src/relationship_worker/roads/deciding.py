@@ -89,9 +89,8 @@ class Deciding:
             await desk.remember(tx)
             messages += desk.messages
             if erasure is not None:
-                told += await self.post(
-                    tx, messages, like=like
-                )  # what waits in the outbox is erased; nobody decides beside
+                # What waits in the outbox is erased as well. Nobody decides beside an erasure, so that posting apart is safe.
+                told += await self.post(tx, messages, like=like)
                 messages = []
                 await personal_data.erase(
                     tx,
